@@ -1,0 +1,145 @@
+//! Who acts, and how far that one can see. A [`Scope`] can only come from an [`Actor`]; every read of the store takes one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::id::{CustomerId, ParseIdError, TerminalId, UserId};
+
+/// What a person of a customer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Uses the applications and renews the certificate of the terminal in use.
+    TerminalUser,
+}
+
+impl Role {
+    /// Its word in the store, on the command line and in `demo.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TerminalUser => "terminal-user",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = ParseIdError;
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        match text {
+            "terminal-user" => Ok(Self::TerminalUser),
+            _ => Err(ParseIdError { text: text.to_owned(), expected: "a role: terminal-user" }),
+        }
+    }
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Nobody that we know: a login that failed, a visitor without a certificate of ours.
+    Visitor,
+    /// A terminal that presented an accepted certificate, before anybody logged in.
+    Terminal {
+        /// Which one.
+        terminal: TerminalId,
+        /// Whose.
+        customer: CustomerId,
+    },
+    /// A person who logged in at a terminal.
+    User {
+        /// Who.
+        user: UserId,
+        /// The name typed at the login screen.
+        name: String,
+        /// What the person may do.
+        role: Role,
+        /// Whose staff.
+        customer: CustomerId,
+        /// At which terminal.
+        terminal: TerminalId,
+    },
+    /// A person with a shell on the server.
+    Operator {
+        /// The account's name.
+        name: String,
+    },
+    /// The service itself.
+    System {
+        /// Which job.
+        job: &'static str,
+    },
+}
+
+impl Actor {
+    /// The kind of actor, as the operation log writes it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Visitor => "visitor",
+            Self::Terminal { .. } => "terminal",
+            Self::User { .. } => "user",
+            Self::Operator { .. } => "operator",
+            Self::System { .. } => "system",
+        }
+    }
+
+    /// The name, as the operation log writes it; empty where there is none.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Visitor | Self::Terminal { .. } => "",
+            Self::User { name, .. } | Self::Operator { name } => name,
+            Self::System { job } => job,
+        }
+    }
+
+    /// How far this actor can see: a terminal and whoever sits at it see that terminal; the operator and the service see everything; a
+    /// visitor sees nothing.
+    pub fn scope(&self) -> Scope {
+        Scope(match self {
+            Self::Visitor => Reach::Nothing,
+            Self::Terminal { terminal, customer } | Self::User { terminal, customer, .. } => {
+                Reach::Terminal { terminal: *terminal, customer: *customer }
+            }
+            Self::Operator { .. } | Self::System { .. } => Reach::Everything,
+        })
+    }
+}
+
+/// How far a reader can see. Only [`Actor::scope`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope(Reach);
+
+/// The reach of a [`Scope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// No row at all.
+    Nothing,
+    /// The rows of one terminal.
+    Terminal {
+        /// Which one.
+        terminal: TerminalId,
+        /// Whose.
+        customer: CustomerId,
+    },
+    /// Every row.
+    Everything,
+}
+
+impl Scope {
+    /// What the store turns into a `WHERE`.
+    pub fn reach(self) -> Reach {
+        self.0
+    }
+
+    /// The customer whose rows can be seen; `None` for everything, an impossible customer for nothing.
+    pub fn permits(self, customer: CustomerId, terminal: TerminalId) -> bool {
+        match self.0 {
+            Reach::Nothing => false,
+            Reach::Terminal { terminal: own, customer: whose } => own == terminal && whose == customer,
+            Reach::Everything => true,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Customers (clinics) and the people of theirs who log in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::access::Role;
+use crate::id::{CustomerId, ParseIdError, UserId};
+use crate::time::Timestamp;
+
+/// The six digits by which the service bills a customer, the first field of the seed's file names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CustomerCode(String);
+
+impl FromStr for CustomerCode {
+    type Err = ParseIdError;
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let good = text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit());
+        good.then(|| Self(text.to_owned())).ok_or_else(|| ParseIdError {
+            text: text.to_owned(),
+            expected: "a customer code of six digits such as 103001",
+        })
+    }
+}
+
+impl fmt::Display for CustomerCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A clinic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// Its id, `u00000001`.
+    pub id: CustomerId,
+    /// Its six digits.
+    pub code: CustomerCode,
+    /// Its name as its staff write it; the O of its certificates.
+    pub name: String,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+/// A person of a customer who may log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its row.
+    pub id: UserId,
+    /// Whose staff.
+    pub customer: CustomerId,
+    /// The name typed at the login screen, unique within the customer.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+/// A name that a person types: 1 to `longest` characters, no control characters, no space at the ends.
+pub fn check_name(name: &str, longest: usize) -> Result<(), ParseIdError> {
+    let length = name.chars().count();
+    let good = (1..=longest).contains(&length) && !name.chars().any(char::is_control) && name.trim() == name;
+    good.then_some(()).ok_or_else(|| ParseIdError {
+        text: name.chars().take(80).collect(),
+        expected: "a name (not empty, not too long, no control characters, no space at either end)",
+    })
+}

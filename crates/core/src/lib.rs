@@ -1,0 +1,16 @@
+//! The words and the rules of Tegata. Everything here is a pure function of its arguments: no I/O, no async, no clock,
+//! no randomness of its own, no wire formats. Whatever decides who may get which certificate, and until when, is here.
+
+pub mod access;
+pub mod audit;
+pub mod cert;
+pub mod customer;
+pub mod holiday;
+pub mod id;
+pub mod peer;
+pub mod profile;
+pub mod renewal;
+pub mod schedule;
+pub mod secret;
+pub mod terminal;
+pub mod time;
