@@ -130,7 +130,8 @@ pub fn find_words<'a>(code: &'a str, needle: &'a str) -> impl Iterator<Item = us
     let (opens, closes) = (word(needle.chars().next()), word(needle.chars().next_back()));
     code.match_indices(needle).map(|(at, _)| at).filter(move |at| {
         let (before, after) = (code[..*at].chars().next_back(), code[at + needle.len()..].chars().next());
-        !(opens && word(before)) && !(closes && word(after))
+        let cut = |joined: bool, side: Option<char>| joined && word(side);
+        !cut(opens, before) && !cut(closes, after)
     })
 }
 
