@@ -1,0 +1,49 @@
+//! The text form of certificates and requests (RFC 7468). Private keys never take this way.
+
+use der::pem::LineEnding;
+
+/// Why a text is not what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no readable {0} between BEGIN and END lines")]
+pub struct PemError(pub &'static str);
+
+const CERTIFICATE: &str = "CERTIFICATE";
+
+/// One certificate as text, with a line end at its end.
+pub fn certificate(der: &[u8]) -> String {
+    der::pem::encode_string(CERTIFICATE, LineEnding::LF, der)
+        .expect("the label is valid and a String grows as far as needed")
+}
+
+/// All the certificates of a text, in its order; anything else in it is passed over.
+pub fn certificates(text: &str) -> Result<Vec<Vec<u8>>, PemError> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let wrong = PemError(CERTIFICATE);
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(BEGIN) {
+        let end = rest[start..].find(END).map(|at| start + at + END.len()).ok_or(wrong.clone())?;
+        let (_, der) = der::pem::decode_vec(&rest.as_bytes()[start..end]).map_err(|_| wrong.clone())?;
+        found.push(der);
+        rest = &rest[end..];
+    }
+    if found.is_empty() { Err(wrong) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_certificates_are_read_back_in_order() {
+        let text = format!("# issuing\n{}\nsubject=root\n{}", certificate(&[1; 100]), certificate(&[2; 5]));
+        assert_eq!(certificates(&text), Ok(vec![vec![1; 100], vec![2; 5]]));
+    }
+
+    #[test]
+    fn a_text_without_certificates_or_with_half_of_one_is_refused() {
+        assert!(certificates("").is_err());
+        assert!(certificates(&certificate(&[1; 100])[..60]).is_err());
+    }
+}
