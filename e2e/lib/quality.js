@@ -1,0 +1,74 @@
+// What every page has to stand: axe, narrow windows, its language, and a picture of it for people to look at.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AxeBuilder } from '@axe-core/playwright';
+
+/** Where the pictures go. Not in git. */
+export const ARTIFACTS = resolve(dirname(fileURLToPath(import.meta.url)), '..', 'artifacts');
+
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+const JAPANESE = /[\u3040-\u30ff\u4e00-\u9fff]/;
+
+/** Checks one page as it is shown now, in one language, and takes its pictures. Returns the list of faults, empty when there are none. */
+export async function judge(page, name, lang) {
+  const faults = [];
+  const say = (text) => faults.push(`${name} (${lang}): ${text}`);
+  const before = page.viewportSize();
+
+  const declared = await page.locator('html').getAttribute('lang');
+  if (declared !== lang) say(`<html lang> is ${declared}`);
+  const title = await page.title();
+  if (!title) say('it has no title');
+  const heading = await page.locator('h1').count();
+  if (heading !== 1) say(`it has ${heading} h1 headings`);
+  if (lang === 'en') await englishOnly(page, say);
+
+  const { violations } = await new AxeBuilder({ page }).withTags(RULES).setLegacyMode(true).analyze();
+  for (const violation of violations) {
+    const where = violation.nodes.map((node) => `${node.target.join(' ')}: ${node.failureSummary.split('\n').slice(1, 3).join(' ').trim()}`);
+    say(`axe ${violation.id} (${violation.help}): ${where.join(' | ')}`);
+  }
+
+  await page.setViewportSize({ width: 320, height: 640 });
+  const width = await page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.body.scrollWidth));
+  if (width > 320) say(`at 320 px it is ${width} px wide and scrolls sideways`);
+
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    await picture(page, `${name}-${lang}-${size}`);
+  }
+  await page.setViewportSize(before);
+  return faults;
+}
+
+/** Takes a picture of the whole page. */
+export async function picture(page, name) {
+  mkdirSync(ARTIFACTS, { recursive: true });
+  await page.screenshot({ path: join(ARTIFACTS, `${name}.png`), fullPage: true, animations: 'disabled', caret: 'hide' });
+}
+
+/** An English page has no Japanese left over, apart from names (of terminals, of the other language, of Windows' own buttons): those say so by lang="ja". */
+async function englishOnly(page, say) {
+  const texts = await page.evaluate(() => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) {
+      const node = walker.currentNode;
+      const parent = node.parentElement;
+      const hidden = !parent || parent.closest('script, style, template, noscript');
+      const named = parent?.closest('[lang="ja"], [data-name], #terminal-name, #lang-switch, td, dd');
+      if (!hidden && !named) found.push(node.textContent.trim());
+    }
+    return found;
+  });
+  const left = texts.filter((text) => JAPANESE.test(text));
+  if (left.length) say(`Japanese is left over in English: ${left.slice(0, 5).join(' / ')}`);
+}
+
+/** Fails with all faults at once, so that one run shows everything. */
+export function noFaults(faults) {
+  assert.equal(faults.length, 0, `\n${faults.join('\n')}`);
+}
