@@ -1,1 +1,36 @@
-//! placeholder
+//! The only room with SQL: the register of customers, terminals and certificates, their bundles and sessions, and the operation log.
+//!
+//! It hands out two things. A [`Reader`] is cloned freely; its calls take a [`tegata_core::access::Scope`] and never answer with a row
+//! outside of it. [`Store::write`] runs one unit of work on a [`Tx`]: all of it happens, durably, or none of it. The store keeps rules
+//! of shape (nothing twice, nothing of a stranger, a log without gaps) and decides nothing else.
+
+pub mod audit;
+mod bundles;
+mod certificates;
+mod customers;
+mod db;
+mod error;
+mod issuers;
+mod reader;
+mod sessions;
+mod store;
+mod terminals;
+mod throttle;
+mod trust;
+mod users;
+mod writer;
+
+pub use audit::AuditFilter;
+pub use bundles::{BundleRow, ErasedBundle, NewBundle};
+pub use certificates::{CertFilter, NewCertificate};
+pub use customers::NewCustomer;
+pub use error::StoreError;
+pub use issuers::{IssuerRow, NewIssuer};
+pub use reader::Reader;
+pub use sessions::{NewSession, SessionRow};
+pub use store::{OpenMode, ServeLock, Store};
+pub use terminals::NewTerminal;
+pub use throttle::Throttle;
+pub use trust::TrustRows;
+pub use users::NewUser;
+pub use writer::Tx;

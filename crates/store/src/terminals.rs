@@ -1,0 +1,121 @@
+//! Terminals.
+
+use jiff::civil::Date;
+use tegata_core::access::Scope;
+use tegata_core::id::{ClientNumber, CustomerId, TerminalId};
+use tegata_core::terminal::Terminal;
+use tegata_core::time::Timestamp;
+
+use crate::db::{Query, Row, unreadable};
+use crate::{Reader, StoreError, Tx};
+
+/// A terminal to be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTerminal {
+    /// Its id for life.
+    pub id: TerminalId,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// Its number within the customer; `None` takes the one after the highest.
+    pub client: Option<ClientNumber>,
+    /// What people call it.
+    pub name: String,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+const SELECT: &str =
+    "SELECT id, customer_id, client_number, name, created_at, retired_at, deferred_on FROM terminals WHERE 1 = 1";
+
+fn terminal(row: &Row) -> Result<Terminal, StoreError> {
+    let deferred_on = row.opt_text("deferred_on")?;
+    Ok(Terminal {
+        id: row.terminal("id")?,
+        customer: row.customer("customer_id")?,
+        client: ClientNumber::new(row.number("client_number")?).ok_or_else(|| unreadable("client_number"))?,
+        name: row.text("name")?,
+        created_at: row.time("created_at")?,
+        retired_at: row.opt_time("retired_at")?,
+        deferred_on: deferred_on.map(|day| day.parse().map_err(|_| unreadable("deferred_on"))).transpose()?,
+    })
+}
+
+fn by_id(id: TerminalId) -> Query {
+    Query::new(SELECT).with(" AND id = ", id)
+}
+
+fn within(query: Query, scope: Scope) -> Query {
+    query.within(scope, " AND id = ", " AND customer_id = ")
+}
+
+impl Reader {
+    /// One terminal.
+    pub async fn terminal(&self, scope: Scope, id: TerminalId) -> Result<Option<Terminal>, StoreError> {
+        self.optional(within(by_id(id), scope), terminal).await
+    }
+
+    /// All terminals, of one customer if one is named, by customer and number.
+    pub async fn terminals(&self, scope: Scope, customer: Option<CustomerId>) -> Result<Vec<Terminal>, StoreError> {
+        let query = match customer {
+            Some(customer) => Query::new(SELECT).with(" AND customer_id = ", customer),
+            None => Query::new(SELECT),
+        };
+        self.all(within(query, scope).text(" ORDER BY customer_id, client_number"), terminal).await
+    }
+
+    /// The terminal of a customer with this number.
+    pub async fn terminal_by_client(
+        &self,
+        scope: Scope,
+        customer: CustomerId,
+        client: ClientNumber,
+    ) -> Result<Option<Terminal>, StoreError> {
+        let query =
+            Query::new(SELECT).with(" AND customer_id = ", customer).with(" AND client_number = ", client.number());
+        self.optional(within(query, scope), terminal).await
+    }
+}
+
+impl Tx {
+    /// One terminal.
+    pub async fn terminal(&mut self, id: TerminalId) -> Result<Option<Terminal>, StoreError> {
+        self.optional(by_id(id), terminal).await
+    }
+
+    /// Registers a terminal; answers with the number it got.
+    pub async fn insert_terminal(&mut self, new: &NewTerminal) -> Result<ClientNumber, StoreError> {
+        let client = match new.client {
+            Some(client) => client,
+            None => self.next_client_number(new.customer).await?,
+        };
+        let query = Query::new(
+            "INSERT INTO terminals (id, customer_id, client_number, name, created_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(new.id)
+        .bind(new.customer)
+        .bind(client.number())
+        .bind(&*new.name)
+        .bind(new.created_at);
+        let inserted = self.execute(query).await;
+        inserted.map_err(|error| error.if_dangling(StoreError::UnknownCustomer(new.customer)))?;
+        Ok(client)
+    }
+
+    /// Notes the day on which somebody at this terminal pressed 「あとで」.
+    pub async fn set_deferred_on(&mut self, terminal: TerminalId, day: Date) -> Result<(), StoreError> {
+        let query =
+            Query::new("UPDATE terminals SET deferred_on = $2 WHERE id = $1").bind(terminal).bind(day.to_string());
+        match self.execute(query).await? {
+            0 => Err(StoreError::NotFound { what: "terminal" }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn next_client_number(&mut self, customer: CustomerId) -> Result<ClientNumber, StoreError> {
+        let query =
+            Query::new("SELECT COALESCE(MAX(client_number), 0) + 1 AS next FROM terminals WHERE customer_id = $1")
+                .bind(customer);
+        let next = self.one(query, |row| row.number("next")).await?;
+        ClientNumber::new(next).ok_or(StoreError::Exhausted { what: "client numbers of this customer" })
+    }
+}

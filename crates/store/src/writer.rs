@@ -1,0 +1,211 @@
+//! The one that writes: a task that owns a connection, takes the units that wait, runs each inside a savepoint of its own and commits
+//! them together. Durability is never weakened for speed; commits are shared. A lone unit is committed at once.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::db::{Conn, Location, Query, Row};
+use crate::error::StoreError;
+
+/// How many units share one commit at most: beyond this the commit's cost is small against the units' own (measured), and the first
+/// one would only wait longer.
+const TOGETHER: usize = 64;
+
+/// A transaction, as a unit of work sees it. Its operations stand in the modules of the things they are about.
+pub struct Tx {
+    conn: Conn,
+    /// Set when the engine may have given up the whole transaction; from then on nothing more is done in it.
+    fault: Option<StoreError>,
+}
+
+impl Tx {
+    pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
+        self.whole()?;
+        let done = self.conn.execute(query).await;
+        self.note(done)
+    }
+
+    pub(crate) async fn all<T>(
+        &mut self,
+        query: Query,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.whole()?;
+        let rows = self.conn.all(query).await;
+        self.note(rows)?.iter().map(read).collect()
+    }
+
+    pub(crate) async fn optional<T>(
+        &mut self,
+        query: Query,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.whole()?;
+        let row = self.conn.optional(query).await;
+        self.note(row)?.as_ref().map(read).transpose()
+    }
+
+    /// The one row of a statement that always has one.
+    pub(crate) async fn one<T>(
+        &mut self,
+        query: Query,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let row = self.optional(query, read).await?;
+        row.ok_or_else(|| StoreError::Damaged("a statement that always answers did not".to_owned()))
+    }
+
+    fn whole(&self) -> Result<(), StoreError> {
+        self.fault.clone().map_or(Ok(()), Err)
+    }
+
+    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result
+            && error.ends_transaction()
+        {
+            self.fault = Some(error.clone());
+        }
+        result
+    }
+}
+
+/// What the writer is asked to do.
+pub(crate) enum Message {
+    Unit(Unit),
+    Checkpoint(oneshot::Sender<Result<bool, StoreError>>),
+    Close,
+}
+
+/// A unit of work whose result type is hidden. It is given a transaction, or the reason why there is none.
+pub(crate) type Unit = Box<dyn for<'t> FnOnce(Result<&'t mut Tx, StoreError>) -> BoxFuture<'t, Ran> + Send>;
+
+/// A unit that has run and whose caller still waits for the commit.
+pub(crate) struct Ran {
+    /// Whether what it did is to be kept.
+    keep: bool,
+    /// Tells the caller; takes the error of the commit, if there was one.
+    answer: Box<dyn FnOnce(Option<StoreError>) + Send>,
+}
+
+/// Hides a unit's result type.
+pub(crate) fn erase<T, E, F>(unit: F, answer: oneshot::Sender<Result<T, E>>) -> Unit
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    Box::new(move |tx| {
+        Box::pin(async move {
+            let result = match tx {
+                Ok(tx) => AssertUnwindSafe(async move { unit(tx).await })
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|_| Err(StoreError::Panicked.into())),
+                Err(error) => Err(error.into()),
+            };
+            Ran {
+                keep: result.is_ok(),
+                answer: Box::new(move |fault| {
+                    let result = match (result, fault) {
+                        (Ok(_), Some(error)) => Err(error.into()),
+                        (result, _) => result,
+                    };
+                    // A caller that no longer waits does not need the answer.
+                    let _ = answer.send(result);
+                }),
+            }
+        })
+    })
+}
+
+/// The task. Ends when it is told to, or when nobody is left who could hand it anything.
+pub(crate) async fn run(
+    location: Location,
+    conn: Conn,
+    mut queue: mpsc::Receiver<Message>,
+    commits: watch::Sender<u64>,
+) {
+    let mut tx = Tx { conn, fault: None };
+    while let Some(message) = queue.recv().await {
+        let mut units = Vec::new();
+        let mut other = None;
+        let mut next = Some(message);
+        while let Some(message) = next {
+            match message {
+                Message::Unit(unit) => units.push(unit),
+                message => {
+                    other = Some(message);
+                    break;
+                }
+            }
+            next = if units.len() < TOGETHER { queue.try_recv().ok() } else { None };
+        }
+        if !units.is_empty() {
+            commit_together(&mut tx, units, &commits).await;
+        }
+        if tx.fault.is_some() {
+            // A connection that failed in the middle of a transaction is not trusted again.
+            if let Ok(conn) = location.connect().await {
+                tx = Tx { conn, fault: None };
+            }
+        }
+        match other {
+            Some(Message::Checkpoint(answer)) => {
+                let done = tx.conn.checkpoint().await;
+                let _ = answer.send(done); // a caller that no longer waits does not need the answer
+            }
+            Some(Message::Close) => queue.close(), // what was handed over before is still done
+            Some(Message::Unit(_)) | None => {}
+        }
+    }
+    // Everything is committed; an error here could not be told to anybody and would change nothing.
+    let _ = tx.conn.close().await;
+}
+
+async fn commit_together(tx: &mut Tx, units: Vec<Unit>, commits: &watch::Sender<u64>) {
+    let mut units = units.into_iter();
+    let mut ran = Vec::new();
+    let mut fault = tx.whole().and(tx.conn.begin().await).err();
+    while fault.is_none()
+        && let Some(unit) = units.next()
+    {
+        fault = run_apart(tx, unit, &mut ran).await.err();
+    }
+    if fault.is_none() {
+        fault = tx.conn.run("COMMIT").await.err();
+    }
+    match &fault {
+        None => commits.send_modify(|count| *count += 1),
+        Some(error) => {
+            // Fails when the engine has rolled back by itself; the connection is replaced in any case.
+            let _ = tx.conn.run("ROLLBACK").await;
+            if *error != StoreError::Busy {
+                tx.fault = Some(error.clone());
+            }
+        }
+    }
+    for unit in ran {
+        (unit.answer)(fault.clone());
+    }
+    if let Some(error) = fault {
+        for unit in units {
+            (unit(Err(error.clone())).await.answer)(None);
+        }
+    }
+}
+
+/// Runs one unit so that it can be undone alone. An error is one of the whole transaction.
+async fn run_apart(tx: &mut Tx, unit: Unit, ran: &mut Vec<Ran>) -> Result<(), StoreError> {
+    tx.conn.run("SAVEPOINT unit").await?;
+    let done = unit(Ok(tx)).await;
+    let keep = done.keep;
+    ran.push(done);
+    tx.whole()?;
+    if !keep {
+        tx.conn.run("ROLLBACK TO SAVEPOINT unit").await?;
+    }
+    tx.conn.run("RELEASE SAVEPOINT unit").await
+}
