@@ -1,1 +1,210 @@
-//! placeholder
+//! Who may get which certificate; the only room that signs. Every change goes through one unit of work of the store, its row in the
+//! operation log beside it. Knows no HTTP, no HTML, no status codes.
+
+mod bundle;
+mod enroll;
+mod error;
+mod issue;
+mod keypool;
+mod login;
+mod password;
+mod renew;
+mod revoke;
+
+pub mod ceremony;
+pub mod custody;
+pub mod jobs;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use tegata_core::access::Actor;
+use tegata_core::audit::{Action, Entry, Outcome};
+use tegata_core::cert::CertRecord;
+use tegata_core::customer::Customer;
+use tegata_core::id::{CustomerId, Serial, TerminalId};
+use tegata_core::peer::PeerCert;
+use tegata_core::profile::Profile;
+use tegata_core::secret::Entropy;
+use tegata_core::terminal::{FileNameTemplate, Terminal};
+use tegata_core::time::{Clock, Timestamp};
+use tegata_store::{Reader, Store};
+
+pub use bundle::{BundleError, BundleFile};
+pub use enroll::{EnrollError, NewUser};
+pub use error::AuthorityError;
+pub use issue::{IssueError, IssuingCa, ServerCertificate};
+pub use keypool::KeyPool;
+pub use login::{LoginError, NewSession, Session, SessionLookup};
+pub use renew::{Bundle, Handover, RenewError, RenewalView};
+pub use revoke::RevokeError;
+
+use custody::Vault;
+use password::Passwords;
+
+/// The rules that the configuration sets.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What terminals' certificates are like.
+    pub terminal_profile: Profile,
+    /// What our own listeners' certificates are like.
+    pub server_profile: Profile,
+    /// How a downloaded bundle is called.
+    pub file_name: FileNameTemplate,
+    /// For how many days the same bundle can be fetched again.
+    pub bundle_days: i64,
+    /// After how many hours a login ends.
+    pub session_hours: i64,
+}
+
+/// What an [`Authority`] is made of.
+pub struct Parts {
+    /// The register.
+    pub store: Store,
+    /// The CA that signs.
+    pub ca: IssuingCa,
+    /// Encrypts what waits in the register.
+    pub vault: Vault,
+    /// Keys for terminals.
+    pub keys: KeyPool,
+    /// What the configuration says.
+    pub rules: Rules,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The authority: cheap to clone, one per process.
+#[derive(Clone)]
+pub struct Authority(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    reader: Reader,
+    ca: IssuingCa,
+    vault: Vault,
+    keys: KeyPool,
+    rules: Rules,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    passwords: Passwords,
+    login_limit: login::RateLimit,
+    turns: Turns,
+}
+
+/// The register's rows behind a presented certificate.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The certificate.
+    pub certificate: CertRecord,
+    /// Its terminal.
+    pub terminal: Terminal,
+    /// Whose terminal that is.
+    pub customer: Customer,
+}
+
+impl Identity {
+    /// The terminal as an actor, before anybody logs in.
+    pub fn actor(&self) -> Actor {
+        Actor::Terminal { terminal: self.terminal.id, customer: self.customer.id }
+    }
+}
+
+impl Authority {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, ca, vault, keys, rules, clock, entropy } = parts;
+        let passwords = Passwords::new(&*entropy);
+        let reader = store.reader();
+        let login_limit = login::rate_limit();
+        let turns = Turns::default();
+        Self(Arc::new(Inner { store, reader, ca, vault, keys, rules, clock, entropy, passwords, login_limit, turns }))
+    }
+
+    /// Reads, each with a scope.
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    /// The CA that signs.
+    pub fn ca(&self) -> &IssuingCa {
+        &self.0.ca
+    }
+
+    /// A key for another use that stays the same after each start, for example for form tokens.
+    pub fn derived_key(&self, purpose: &str) -> tegata_core::secret::Secret<[u8; 32]> {
+        self.0.vault.derive(purpose)
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Closes the register after its last commit.
+    pub async fn close(&self) {
+        self.0.store.close().await;
+    }
+
+    /// The register's rows behind a presented certificate; `None` when the register does not know it, which is treated like a foreign one.
+    pub async fn identify(&self, peer: &PeerCert) -> Result<Option<Identity>, AuthorityError> {
+        let scope = Actor::System { job: "gate" }.scope();
+        let Some(certificate) = self.0.reader.certificate(scope, peer.fingerprint).await? else { return Ok(None) };
+        let Some(terminal) = self.0.reader.terminal(scope, certificate.terminal).await? else { return Ok(None) };
+        let Some(customer) = self.0.reader.customer(scope, certificate.customer).await? else { return Ok(None) };
+        Ok(Some(Identity { certificate, terminal, customer }))
+    }
+
+    /// The operation log of the presented certificate's terminal, newest first.
+    pub async fn log(
+        &self,
+        identity: &Identity,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<tegata_core::audit::Row>, AuthorityError> {
+        Ok(self.0.reader.audit_rows(identity.actor().scope(), before, limit).await?)
+    }
+
+    /// An entry of the operation log about a terminal, at the present.
+    fn entry(&self, actor: &Actor, terminal: (CustomerId, TerminalId), action: Action, detail: impl Into<String>) -> Entry {
+        Entry {
+            at: self.now(),
+            actor: actor.clone(),
+            customer: Some(terminal.0),
+            terminal: Some(terminal.1),
+            serial: None,
+            action,
+            outcome: Outcome::Done,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Adds the certificate to an entry.
+fn about(entry: Entry, serial: Serial) -> Entry {
+    Entry { serial: Some(serial), ..entry }
+}
+
+/// One renewal at a time for each terminal: a second tab waits for the first and then gets the same bundle, instead of making a key and a
+/// signature that would be thrown away. The database's own rule (one open bundle per terminal) holds even without this.
+#[derive(Default)]
+struct Turns(Mutex<HashMap<TerminalId, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, terminal: TerminalId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().expect("nothing panics while holding this lock");
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(&terminal).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        turns.insert(terminal, Arc::downgrade(&turn));
+        turn
+    }
+}

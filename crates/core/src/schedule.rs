@@ -75,17 +75,13 @@ pub fn validity(profile: &Profile, request: Request) -> Result<Validity, Schedul
     Ok(Validity { not_before: now.plus_seconds(-BACKDATE_SECONDS), not_after: chosen })
 }
 
-/// An end chosen by the operator: any second, within what the profile, the key and the issuing CA permit. It may be past (`demo` makes an
-/// expired certificate with it); then notBefore lies a profile's life before it.
+/// An end chosen by the operator: any second to come, within what the profile, the key and the issuing CA permit.
 pub fn explicit_validity(profile: &Profile, request: Request, end: Timestamp) -> Result<Validity, ScheduleError> {
     let (limit, what) = limit(profile, request);
-    let earliest = request.now.plus_years_jst(-profile.validity_years());
-    if end <= earliest || end > limit {
-        return Err(ScheduleError::ExplicitOutOfRange { asked: end, after: earliest, limit, what });
+    if end <= request.now || end > limit {
+        return Err(ScheduleError::ExplicitOutOfRange { asked: end, after: request.now, limit, what });
     }
-    let backdated = request.now.plus_seconds(-BACKDATE_SECONDS);
-    let not_before = if end > backdated { backdated } else { end.plus_years_jst(-profile.validity_years()) };
-    Ok(Validity { not_before, not_after: end })
+    Ok(Validity { not_before: request.now.plus_seconds(-BACKDATE_SECONDS), not_after: end })
 }
 
 /// The last second a certificate may live to, and what sets it.
@@ -209,8 +205,9 @@ mod tests {
     #[test]
     fn an_explicit_end_is_taken_as_it_is_within_limits() {
         let ask = request("2026-11-22T01:00:00Z", None);
-        let past = explicit_validity(&profile(), ask, at("2026-11-01")).expect("an expired one, for a demonstration");
-        assert_eq!((past.not_before, past.not_after), (at("2023-11-01"), at("2026-11-01")));
+        let night = explicit_validity(&profile(), ask, at("2027-01-01T18:00:00Z")).expect("the operator's will");
+        assert_eq!((night.not_before, night.not_after), (at("2026-11-22T00:50:00Z"), at("2027-01-01T18:00:00Z")));
+        assert!(explicit_validity(&profile(), ask, ask.now).is_err());
         assert!(explicit_validity(&profile(), ask, at("2033-01-01")).is_err());
     }
 

@@ -1,0 +1,158 @@
+//! Handing a bundle over: the .p12 and its password, as often as needed while it waits. Each hand-over is a durable row of the operation
+//! log before a byte leaves; the file is opened again and checked before that.
+
+use tegata_core::access::Actor;
+use tegata_core::audit::Action;
+use tegata_core::cert::CertRecord;
+use tegata_core::id::Fingerprint;
+use tegata_core::secret::Secret;
+use tegata_core::terminal::Terminal;
+use tegata_pki::pkcs12::{self, Contents, Format};
+use tegata_pki::key::LeafKey;
+use tegata_store::{BundleRow, StoreError};
+
+use crate::custody::VaultError;
+use crate::{Authority, AuthorityError, Session, about};
+
+/// A .p12 as it is downloaded.
+pub struct BundleFile {
+    /// How it is called.
+    pub file_name: String,
+    /// Its bytes.
+    pub bytes: Secret<Vec<u8>>,
+}
+
+/// Why nothing was handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// Nothing waits for this terminal: never issued, or its time is over.
+    #[error("no bundle waits for this terminal")]
+    None,
+    /// Something inside.
+    #[error(transparent)]
+    Internal(#[from] AuthorityError),
+}
+
+impl From<StoreError> for BundleError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// The row that a sealed key belongs to.
+pub(crate) fn key_context(fingerprint: &Fingerprint) -> String {
+    format!("bundle-key/{fingerprint}")
+}
+
+/// The row that a sealed password belongs to.
+pub(crate) fn password_context(fingerprint: &Fingerprint) -> String {
+    format!("bundle-password/{fingerprint}")
+}
+
+impl Authority {
+    /// The .p12 of the waiting bundle, in the format that was chosen.
+    pub async fn take_bundle(&self, session: &Session, format: Format) -> Result<BundleFile, BundleError> {
+        let row = self.waiting_row(session).await?;
+        let scope = session.actor.scope();
+        let terminal = self.0.reader.terminal(scope, session.terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
+        let customer = self.0.reader.customer(scope, session.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
+        let leaf = self.0.reader.certificate_der(scope, row.certificate.id).await?.ok_or(AuthorityError::Missing("certificate"))?;
+        let (key, password) = self.open_row(&row)?;
+        let bytes = self.seal_file(&terminal, &row.certificate, leaf, key, password, format).await?;
+        let word = if format == Format::Standard { "standard" } else { "compatible" };
+        let entry = self.entry(&session.actor, (session.customer, session.terminal), Action::BundleDownloaded, word);
+        let entry = about(entry, row.certificate.serial);
+        let id = row.certificate.id;
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.mark_downloaded(id, entry.at).await?;
+                tx.append_audit(&entry).await?;
+                Ok::<_, StoreError>(())
+            })
+        });
+        write.await?;
+        Ok(BundleFile { file_name: self.0.rules.file_name.file_name(&customer.code, &terminal), bytes })
+    }
+
+    /// The password of the waiting bundle.
+    pub async fn reveal_password(&self, session: &Session) -> Result<Secret<String>, BundleError> {
+        let row = self.waiting_row(session).await?;
+        let (_, password) = self.open_row(&row)?;
+        let entry = self.entry(&session.actor, (session.customer, session.terminal), Action::PasswordRevealed, "");
+        let entry = about(entry, row.certificate.serial);
+        let id = row.certificate.id;
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.mark_revealed(id).await?;
+                tx.append_audit(&entry).await?;
+                Ok::<_, StoreError>(())
+            })
+        });
+        write.await?;
+        Ok(password)
+    }
+
+    async fn waiting_row(&self, session: &Session) -> Result<BundleRow, BundleError> {
+        let row = self.0.reader.open_bundle(session.actor.scope(), session.terminal, self.now()).await?;
+        row.ok_or(BundleError::None)
+    }
+
+    /// Makes the file of a hand-over by the operator.
+    pub async fn handover_file(
+        &self,
+        terminal: &Terminal,
+        handover: &crate::Handover,
+        format: Format,
+    ) -> Result<Secret<Vec<u8>>, AuthorityError> {
+        let key = LeafKey::from_pkcs8(handover.key.pkcs8().expose())?;
+        self.seal_file(terminal, &handover.certificate, handover.leaf.clone(), key, handover.password.clone(), format).await
+    }
+
+    /// Builds the .p12 off the async threads, opens it again with its password and compares what is inside.
+    async fn seal_file(
+        &self,
+        terminal: &Terminal,
+        certificate: &CertRecord,
+        leaf: Vec<u8>,
+        key: LeafKey,
+        password: Secret<String>,
+        format: Format,
+    ) -> Result<Secret<Vec<u8>>, AuthorityError> {
+        let friendly_name = format!("{} {}まで", terminal.name, certificate.not_after.jst_date());
+        let chain = vec![self.0.ca.cert.der().to_vec(), self.0.ca.root.der().to_vec()];
+        let entropy = self.0.entropy.clone();
+        let work = move || {
+            let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+            let contents = Contents { key: &key, leaf: &leaf, chain: &chain, friendly_name: &friendly_name };
+            let file = pkcs12::seal(&contents, password.expose(), format, &*entropy)?;
+            let opened = pkcs12::open(file.expose(), password.expose())?;
+            if opened.leaf != leaf { Err(AuthorityError::WrongContent) } else { Ok(file) }
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| AuthorityError::Missing("file"))?
+    }
+
+    /// Opens the sealed values of a bundle.
+    pub(crate) fn open_row(&self, row: &BundleRow) -> Result<(LeafKey, Secret<String>), AuthorityError> {
+        let fingerprint = &row.certificate.fingerprint;
+        let key = self.0.vault.open(&key_context(fingerprint), &row.sealed_key)?;
+        let password = self.0.vault.open(&password_context(fingerprint), &row.sealed_password)?;
+        let password = String::from_utf8(password.expose().clone()).map_err(|_| VaultError)?;
+        Ok((LeafKey::from_pkcs8(key.expose())?, Secret::new(password)))
+    }
+
+    /// Forgets the key and password of a bundle, with the reason in the log.
+    pub(crate) async fn erase(&self, actor: &Actor, certificate: &CertRecord, reason: &str) -> Result<(), StoreError> {
+        let place = (certificate.customer, certificate.terminal);
+        let entry = about(self.entry(actor, place, Action::BundleErased, reason), certificate.serial);
+        let id = certificate.id;
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                if tx.erase_bundle(id, entry.at).await? {
+                    tx.append_audit(&entry).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+        });
+        write.await
+    }
+}

@@ -1,0 +1,144 @@
+//! Registering customers, their people and their terminals. Operators only.
+
+use tegata_core::access::{Actor, Role};
+use tegata_core::audit::{Action, Entry, Outcome};
+use tegata_core::customer::{Customer, CustomerCode, User, check_name};
+use tegata_core::id::{ClientNumber, CustomerId, ParseIdError, TerminalId};
+use tegata_core::secret::{Secret, random};
+use tegata_core::terminal::Terminal;
+use tegata_store::{NewCustomer, NewTerminal, NewUser as UserRecord, StoreError};
+
+use crate::{Authority, password};
+
+/// Why nothing was registered.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    /// Not an operator.
+    #[error("only an operator may do this")]
+    Forbidden,
+    /// A name that cannot be.
+    #[error(transparent)]
+    Name(#[from] ParseIdError),
+    /// A password that is too easy or too long.
+    #[error("the password must have {} to {} characters", password::SHORTEST, password::LONGEST)]
+    Password,
+    /// The register refused: a duplicate, an unknown customer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A person to register.
+pub struct NewUser {
+    /// Whose staff.
+    pub customer: CustomerId,
+    /// The name to type at the login screen.
+    pub name: String,
+    /// The password to type.
+    pub password: Secret<String>,
+    /// What the person may do.
+    pub role: Role,
+}
+
+fn operator(actor: &Actor) -> Result<(), EnrollError> {
+    matches!(actor, Actor::Operator { .. }).then_some(()).ok_or(EnrollError::Forbidden)
+}
+
+impl Authority {
+    /// Registers a clinic. Without an id, the next free one is taken.
+    pub async fn add_customer(
+        &self,
+        actor: &Actor,
+        id: Option<CustomerId>,
+        code: CustomerCode,
+        name: &str,
+    ) -> Result<Customer, EnrollError> {
+        operator(actor)?;
+        check_name(name, 64)?;
+        let (actor, name, now) = (actor.clone(), name.to_owned(), self.now());
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let id = tx.insert_customer(&NewCustomer { id, code, name, created_at: now }).await?;
+                let customer = tx.customer(id).await?.ok_or(StoreError::NotFound { what: "customer" })?;
+                let entry = Entry {
+                    at: now,
+                    actor,
+                    customer: Some(customer.id),
+                    terminal: None,
+                    serial: None,
+                    action: Action::CustomerAdded,
+                    outcome: Outcome::Done,
+                    detail: format!("{} {}", customer.code, customer.name),
+                };
+                tx.append_audit(&entry).await?;
+                Ok::<_, StoreError>(customer)
+            })
+        });
+        Ok(write.await?)
+    }
+
+    /// Registers a person.
+    pub async fn add_user(&self, actor: &Actor, new: NewUser) -> Result<User, EnrollError> {
+        operator(actor)?;
+        check_name(&new.name, 64)?;
+        let characters = new.password.expose().chars().count();
+        if characters < password::SHORTEST || new.password.expose().len() > password::LONGEST {
+            return Err(EnrollError::Password);
+        }
+        let password_hash = Secret::new(password::hash(new.password.expose().as_bytes(), &*self.0.entropy));
+        let (actor, now) = (actor.clone(), self.now());
+        let NewUser { customer, name, role, .. } = new;
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let record = UserRecord { customer, name, password_hash, role, created_at: now };
+                let id = tx.insert_user(&record).await?;
+                let user = tx.user(id).await?.ok_or(StoreError::NotFound { what: "user" })?;
+                let entry = Entry {
+                    at: now,
+                    actor,
+                    customer: Some(customer),
+                    terminal: None,
+                    serial: None,
+                    action: Action::UserAdded,
+                    outcome: Outcome::Done,
+                    detail: format!("{} ({})", user.name, user.role),
+                };
+                tx.append_audit(&entry).await?;
+                Ok::<_, StoreError>(user)
+            })
+        });
+        Ok(write.await?)
+    }
+
+    /// Registers a terminal. Without a number, the customer's next free one is taken.
+    pub async fn add_terminal(
+        &self,
+        actor: &Actor,
+        customer: CustomerId,
+        client: Option<ClientNumber>,
+        name: &str,
+    ) -> Result<Terminal, EnrollError> {
+        operator(actor)?;
+        check_name(name, 40)?;
+        let id = TerminalId::from_random(random(&*self.0.entropy));
+        let (actor, name, now) = (actor.clone(), name.to_owned(), self.now());
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.insert_terminal(&NewTerminal { id, customer, client, name, created_at: now }).await?;
+                let terminal = tx.terminal(id).await?.ok_or(StoreError::NotFound { what: "terminal" })?;
+                let entry = Entry {
+                    at: now,
+                    actor,
+                    customer: Some(customer),
+                    terminal: Some(id),
+                    serial: None,
+                    action: Action::TerminalAdded,
+                    outcome: Outcome::Done,
+                    detail: format!("{} {}", terminal.client, terminal.name),
+                };
+                tx.append_audit(&entry).await?;
+                Ok::<_, StoreError>(terminal)
+            })
+        });
+        Ok(write.await?)
+    }
+}

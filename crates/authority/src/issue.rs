@@ -1,0 +1,171 @@
+//! The only door to the signing key (docs/ISSUANCE.md). A permit goes in, a linted and signed certificate comes out; its caller records it
+//! with [`record`] in the same unit of work as whatever else belongs to it, and hands nothing out before that unit is committed.
+
+use std::net::IpAddr;
+
+use tegata_core::access::Actor;
+use tegata_core::audit::{Action, Entry, Outcome};
+use tegata_core::id::{CertificateId, IssuerId, Serial};
+use tegata_core::renewal::Permit;
+use tegata_core::schedule::{self, Request};
+use tegata_core::secret::{Secret, random};
+use tegata_core::terminal::Subject;
+use tegata_core::time::Timestamp;
+use tegata_pki::issue::{self, Host, Leaf, PrepareError, Urls};
+use tegata_pki::issuer::IssuerCert;
+use tegata_pki::key::{LeafKey, PublicKey};
+use tegata_pki::signer::{SignError, Signer};
+use tegata_store::{NewCertificate, NewServerCertificate, StoreError, Tx};
+
+use crate::error::AuthorityError;
+use crate::{Authority, Inner, about};
+
+/// The CA that signs, and what its certificates say about it.
+pub struct IssuingCa {
+    /// Its row.
+    pub id: IssuerId,
+    /// Its certificate.
+    pub cert: IssuerCert,
+    /// The root's certificate (DER), which bundles carry too.
+    pub root: IssuerCert,
+    /// Its key.
+    pub signer: Box<dyn Signer>,
+    /// Where others find its CRL and its certificate.
+    pub urls: Urls,
+}
+
+/// Why no certificate was made.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The certificate would break a rule.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The key did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// A certificate for one of our own listeners, with its key, never written to disk.
+pub struct ServerCertificate {
+    /// Leaf, then issuing CA (DER).
+    pub chain: Vec<Vec<u8>>,
+    /// PKCS#8.
+    pub key: Secret<Vec<u8>>,
+    /// Its last valid second.
+    pub not_after: Timestamp,
+}
+
+/// What a terminal's certificate is made from.
+pub(crate) struct Order<'a> {
+    pub permit: Permit,
+    pub subject: &'a Subject,
+    pub key: &'a PublicKey,
+    /// An end chosen by the operator; `None` lets the schedule choose.
+    pub end: Option<Timestamp>,
+}
+
+impl Inner {
+    /// Finds the end, prepares, lints and signs. The result exists only in memory until it is recorded.
+    pub(crate) fn sign(&self, order: Order<'_>) -> Result<Leaf, AuthorityError> {
+        let profile = &self.rules.terminal_profile;
+        let request = Request {
+            now: self.clock.now(),
+            previous_end: order.permit.previous_end(),
+            issuer_end: self.ca.cert.validity().not_after,
+            key_kind: order.key.kind(),
+            spread: u32::from_be_bytes(random(&*self.entropy)),
+        };
+        let validity = match order.end {
+            Some(end) => schedule::explicit_validity(profile, request, end)?,
+            None => schedule::validity(profile, request)?,
+        };
+        let serial = Serial::build(validity.not_after, random(&*self.entropy));
+        let ca = &self.ca;
+        let request = issue::Request { subject: order.subject, key: order.key, serial, validity };
+        let prepared =
+            issue::prepare(order.permit, profile, request, &ca.cert, &ca.urls).map_err(IssueError::from)?;
+        Ok(prepared.sign(&*ca.signer).map_err(IssueError::from)?)
+    }
+}
+
+/// Writes a signed certificate into the register, with its row in the operation log.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    leaf: &Leaf,
+    issuer: IssuerId,
+    profile: &str,
+    entry: Entry,
+) -> Result<CertificateId, StoreError> {
+    let new = NewCertificate {
+        fingerprint: leaf.fingerprint,
+        serial: leaf.serial,
+        issuer,
+        terminal: leaf.permit.terminal(),
+        customer: leaf.permit.customer(),
+        profile: profile.to_owned(),
+        key_kind: leaf.key_kind,
+        not_before: leaf.validity.not_before,
+        not_after: leaf.validity.not_after,
+        issued_at: entry.at,
+        renewed_from: leaf.permit.renewed_from(),
+        der: leaf.der.clone(),
+    };
+    let id = tx.insert_certificate(&new).await?;
+    tx.append_audit(&about(entry, leaf.serial)).await?;
+    Ok(id)
+}
+
+impl Authority {
+    /// Issues a certificate for a listener of ours, over a key that is made here and stays in memory. The row in the register is durable
+    /// before it is returned.
+    pub async fn issue_server(&self, hosts: &[String]) -> Result<ServerCertificate, AuthorityError> {
+        let inner = &self.0;
+        let profile = &inner.rules.server_profile;
+        let kind = profile.own_key_kind();
+        let key = tokio::task::spawn_blocking(move || LeafKey::generate(kind)).await.map_err(|_| AuthorityError::Missing("key"))??;
+        let now = self.now();
+        let request = Request {
+            now,
+            previous_end: None,
+            issuer_end: inner.ca.cert.validity().not_after,
+            key_kind: kind,
+            spread: u32::from_be_bytes(random(&*inner.entropy)),
+        };
+        let validity = schedule::validity(profile, request)?;
+        let serial = Serial::build(validity.not_after, random(&*inner.entropy));
+        let names: Vec<Host> = hosts.iter().map(|host| read_host(host)).collect();
+        let ca = &inner.ca;
+        let prepared = issue::prepare_server(profile, &names, key.public_key(), &ca.cert, &ca.urls, serial, validity)
+            .map_err(IssueError::from)?;
+        let leaf = prepared.sign(&*ca.signer).map_err(IssueError::from)?;
+        let hosts: String = hosts.join(" ").chars().take(400).collect();
+        let row = NewServerCertificate { issuer: ca.id, serial, hosts: hosts.clone(), validity, issued_at: now, der: leaf.der.clone() };
+        let entry = Entry {
+            at: now,
+            actor: Actor::System { job: "server-certificate" },
+            customer: None,
+            terminal: None,
+            serial: Some(serial),
+            action: Action::ServerCertificateIssued,
+            outcome: Outcome::Done,
+            detail: hosts,
+        };
+        inner
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.insert_server_certificate(&row).await?;
+                    tx.append_audit(&entry).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        let chain = vec![leaf.der, inner.ca.cert.der().to_vec()];
+        Ok(ServerCertificate { chain, key: key.pkcs8().clone(), not_after: validity.not_after })
+    }
+}
+
+/// A name of the configuration: an IP address where it reads as one, else a DNS name.
+fn read_host(text: &str) -> Host {
+    text.parse::<IpAddr>().map_or_else(|_| Host::Dns(text.to_owned()), Host::Ip)
+}

@@ -1,0 +1,45 @@
+//! What the service does by itself, at start and every few minutes: forgetting what has lapsed.
+
+use tegata_core::access::Actor;
+use tegata_core::audit::{Action, Entry, Outcome};
+use tegata_core::time::Timestamp;
+use tegata_store::{StoreError, Tx};
+
+use crate::{Authority, AuthorityError};
+
+/// Erases every bundle whose days are over, each with its row in the operation log.
+pub(crate) async fn erase_lapsed(tx: &mut Tx, now: Timestamp) -> Result<usize, StoreError> {
+    let lapsed = tx.erase_lapsed_bundles(now).await?;
+    for bundle in &lapsed {
+        let entry = Entry {
+            at: now,
+            actor: Actor::System { job: "sweep" },
+            customer: Some(bundle.customer),
+            terminal: Some(bundle.terminal),
+            serial: Some(bundle.serial),
+            action: Action::BundleErased,
+            outcome: Outcome::Done,
+            detail: "its days are over".into(),
+        };
+        tx.append_audit(&entry).await?;
+    }
+    Ok(lapsed.len())
+}
+
+impl Authority {
+    /// Erases keys and passwords of bundles whose days are over, and drops ended sessions and old login failures. Returns how many bundles
+    /// were erased.
+    pub async fn sweep(&self) -> Result<usize, AuthorityError> {
+        self.0.login_limit.retain_recent();
+        let now = self.now();
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let erased = erase_lapsed(tx, now).await?;
+                tx.delete_expired_sessions(now).await?;
+                tx.forget_failures(now.plus_seconds(-86_400)).await?;
+                Ok::<_, StoreError>(erased)
+            })
+        });
+        Ok(write.await?)
+    }
+}

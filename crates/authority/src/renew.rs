@@ -1,0 +1,284 @@
+//! 「更新」: a still-valid certificate gets its terminal a new one. Idempotent while the bundle waits: a double click, two tabs, a lost
+//! network or a restart all lead to the same certificate and password.
+
+use tegata_core::access::Actor;
+use tegata_core::audit::Action;
+use tegata_core::cert::CertRecord;
+use tegata_core::customer::Customer;
+use tegata_core::peer::PeerCert;
+use tegata_core::profile::KeyKind;
+use tegata_core::renewal::{self, Permit, PermitError, Standing};
+use tegata_core::secret::{Secret, import_password};
+use tegata_core::terminal::Terminal;
+use tegata_core::time::{Days, Timestamp};
+use tegata_pki::issue::Leaf;
+use tegata_pki::key::LeafKey;
+use tegata_store::{BundleRow, NewBundle, StoreError};
+
+use crate::bundle::{key_context, password_context};
+use crate::issue::{Order, record};
+use crate::jobs::erase_lapsed;
+use crate::{Authority, AuthorityError, Identity, Session, about};
+
+/// A certificate that waits to be fetched, with its key and password.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// The new certificate.
+    pub certificate: CertRecord,
+    /// Until when it can be fetched again.
+    pub expires_at: Timestamp,
+    /// How its file is called.
+    pub file_name: String,
+}
+
+/// What the pages about renewal need to know.
+#[derive(Clone, Debug)]
+pub struct RenewalView {
+    /// Where the presented certificate stands.
+    pub standing: Standing,
+    /// The bundle that waits for this terminal.
+    pub bundle: Option<Bundle>,
+    /// A certificate of this terminal that ends later than the presented one and has been used already.
+    pub newer_used: Option<CertRecord>,
+    /// The terminal's certificates that are neither past nor revoked, latest end first.
+    pub certificates: Vec<CertRecord>,
+    /// Whether somebody pressed 「あとで」 at this terminal today.
+    pub deferred_today: bool,
+}
+
+/// Why nothing was renewed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewError {
+    /// The rules say no.
+    #[error(transparent)]
+    Permit(#[from] PermitError),
+    /// The register does not know the presented certificate.
+    #[error("the presented certificate is not in the register")]
+    Unknown,
+    /// Something inside.
+    #[error(transparent)]
+    Internal(#[from] AuthorityError),
+}
+
+impl From<StoreError> for RenewError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// What an operator hands over: everything a terminal needs, once.
+pub struct Handover {
+    /// The certificate.
+    pub certificate: CertRecord,
+    /// Its DER.
+    pub leaf: Vec<u8>,
+    /// Its private key.
+    pub key: LeafKey,
+    /// What opens the .p12.
+    pub password: Secret<String>,
+    /// How the .p12 is called.
+    pub file_name: String,
+}
+
+/// Made in memory, not yet recorded.
+struct Made {
+    leaf: Leaf,
+    key: LeafKey,
+    password: Secret<String>,
+}
+
+impl Authority {
+    /// Renews the presented certificate for its terminal, or returns the bundle that already waits for it.
+    pub async fn renew(&self, session: &Session, presented: &PeerCert) -> Result<Bundle, RenewError> {
+        let turn = self.0.turns.of(session.terminal);
+        let _turn = turn.lock().await;
+        let identity = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
+        if identity.terminal.id != session.terminal {
+            return Err(PermitError::OtherTerminal.into());
+        }
+        let window = self.0.rules.terminal_profile.renewal_window();
+        let permit = renewal::permit(&identity.certificate, &identity.terminal, window, self.now())?;
+        if let Some(bundle) = self.waiting(&identity).await? {
+            return Ok(bundle);
+        }
+        let made = self.make(permit, &identity.terminal, &identity.customer, None, None).await?;
+        let renewed = (session.actor.clone(), Some(identity.certificate.serial));
+        self.keep(made, &identity.terminal, &identity.customer, renewed).await
+    }
+
+    /// Issues a certificate for a terminal on the operator's word. While it has not been [handed over](Self::handed_over), asking again
+    /// gives the same one, unless another end is asked for.
+    pub async fn issue(
+        &self,
+        actor: &Actor,
+        terminal: &Terminal,
+        end: Option<Timestamp>,
+        kind: Option<KeyKind>,
+    ) -> Result<Handover, RenewError> {
+        let turn = self.0.turns.of(terminal.id);
+        let _turn = turn.lock().await;
+        let permit = renewal::operator_permit(actor, terminal)?;
+        let scope = actor.scope();
+        let customer = self.0.reader.customer(scope, terminal.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
+        let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
+        if let Some(row) = waiting {
+            let same = end.is_none_or(|end| row.certificate.not_after == end) && kind.is_none_or(|k| row.certificate.key_kind == k);
+            if same {
+                return Ok(self.unseal(&row, terminal, &customer).await?);
+            }
+            self.erase(actor, &row.certificate, "replaced by the operator").await?;
+        }
+        let made = self.make(permit, terminal, &customer, kind, end).await?;
+        self.keep(made, terminal, &customer, (actor.clone(), None)).await?;
+        let row = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
+        let row = row.ok_or(AuthorityError::Missing("bundle"))?;
+        Ok(self.unseal(&row, terminal, &customer).await?)
+    }
+
+    /// The files of a [`Handover`] are safely where they should be: the register forgets key and password.
+    pub async fn handed_over(&self, actor: &Actor, certificate: &CertRecord) -> Result<(), AuthorityError> {
+        Ok(self.erase(actor, certificate, "handed over").await?)
+    }
+
+    async fn unseal(&self, row: &BundleRow, terminal: &Terminal, customer: &Customer) -> Result<Handover, AuthorityError> {
+        let (key, password) = self.open_row(row)?;
+        let scope = Actor::System { job: "hand-over" }.scope();
+        let leaf = self.0.reader.certificate_der(scope, row.certificate.id).await?.ok_or(AuthorityError::Missing("certificate"))?;
+        let file_name = self.0.rules.file_name.file_name(&customer.code, terminal);
+        Ok(Handover { certificate: row.certificate.clone(), leaf, key, password, file_name })
+    }
+
+    /// The bundle that waits for the terminal, unless the presented certificate outlives it.
+    async fn waiting(&self, identity: &Identity) -> Result<Option<Bundle>, AuthorityError> {
+        let row = self.0.reader.open_bundle(identity.actor().scope(), identity.terminal.id, self.now()).await?;
+        Ok(row.map(|row| self.bundle_of(row, &identity.terminal, &identity.customer)))
+    }
+
+    fn bundle_of(&self, row: BundleRow, terminal: &Terminal, customer: &Customer) -> Bundle {
+        let file_name = self.0.rules.file_name.file_name(&customer.code, terminal);
+        Bundle { certificate: row.certificate, expires_at: row.expires_at, file_name }
+    }
+
+    /// Makes key, password and certificate in memory.
+    async fn make(
+        &self,
+        permit: Permit,
+        terminal: &Terminal,
+        customer: &Customer,
+        kind: Option<KeyKind>,
+        end: Option<Timestamp>,
+    ) -> Result<Made, AuthorityError> {
+        let kind = kind.unwrap_or_else(|| self.0.rules.terminal_profile.own_key_kind());
+        let key = self.0.keys.take(kind).await?;
+        let subject = terminal.subject(customer);
+        let leaf = self.0.sign(Order { permit, subject: &subject, key: key.public_key(), end })?;
+        Ok(Made { leaf, key, password: import_password(&*self.0.entropy) })
+    }
+
+    /// Records certificate, bundle and log rows in one durable unit of work; only then does the bundle exist for anybody.
+    async fn keep(
+        &self,
+        made: Made,
+        terminal: &Terminal,
+        customer: &Customer,
+        (actor, renewed): (Actor, Option<tegata_core::id::Serial>),
+    ) -> Result<Bundle, RenewError> {
+        let Made { leaf, key, password } = made;
+        let now = self.now();
+        let expires_at = now.plus_days(Days(self.0.rules.bundle_days));
+        let (vault, entropy) = (&self.0.vault, &*self.0.entropy);
+        let sealed_key = vault.seal(&key_context(&leaf.fingerprint), key.pkcs8().expose(), entropy);
+        let sealed_password = vault.seal(&password_context(&leaf.fingerprint), password.expose().as_bytes(), entropy);
+        let place = (customer.id, terminal.id);
+        let requested = renewed.map(|serial| about(self.entry(&actor, place, Action::RenewalRequested, ""), serial));
+        let issued = self.entry(&actor, place, Action::CertificateIssued, format!("until {}", leaf.validity.not_after));
+        let (issuer, profile) = (self.0.ca.id, self.0.rules.terminal_profile.name.clone());
+        let (terminal_id, customer_id) = (terminal.id, customer.id);
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                refuse_if_changed(tx, &leaf, terminal_id).await?;
+                erase_lapsed(tx, now).await?;
+                if let Some(row) = tx.open_bundle(terminal_id, now).await? {
+                    return Ok::<_, RenewError>(row); // another process was faster: its bundle is the one
+                }
+                if let Some(entry) = requested {
+                    tx.append_audit(&entry).await?;
+                }
+                let id = record(tx, &leaf, issuer, &profile, issued).await?;
+                let bundle = NewBundle {
+                    certificate: id,
+                    terminal: terminal_id,
+                    customer: customer_id,
+                    sealed_key,
+                    sealed_password,
+                    created_at: now,
+                    expires_at,
+                };
+                tx.insert_bundle(&bundle).await?;
+                let row = tx.open_bundle(terminal_id, now).await?;
+                Ok(row.ok_or(AuthorityError::Missing("bundle"))?)
+            })
+        });
+        let row = write.await?;
+        Ok(self.bundle_of(row, terminal, customer))
+    }
+
+    /// Everything the menu and the renewal pages show about a presented certificate.
+    pub async fn renewal_view(&self, identity: &Identity) -> Result<RenewalView, AuthorityError> {
+        let now = self.now();
+        let presented = &identity.certificate;
+        let scope = identity.actor().scope();
+        let window = self.0.rules.terminal_profile.renewal_window();
+        let standing =
+            renewal::standing(presented.revoked.is_some(), presented.not_before, presented.not_after, window, now);
+        let mut certificates = self.0.reader.certificates_of_terminal(scope, identity.terminal.id).await?;
+        certificates.retain(|cert| cert.revoked.is_none() && cert.not_after >= now);
+        certificates.sort_by_key(|cert| std::cmp::Reverse(cert.not_after));
+        let newer = |cert: &&CertRecord| cert.used_at.is_some() && cert.not_after > presented.not_after;
+        Ok(RenewalView {
+            standing,
+            bundle: self.waiting(identity).await?,
+            newer_used: certificates.iter().find(newer).cloned(),
+            certificates,
+            deferred_today: identity.terminal.deferred_on == Some(now.jst_date()),
+        })
+    }
+
+    /// A certificate was seen in a handshake. The first time is written down: it is where it belongs.
+    pub async fn first_use(&self, peer: &PeerCert) -> Result<(), AuthorityError> {
+        let Some(identity) = self.identify(peer).await? else { return Ok(()) };
+        if identity.certificate.used_at.is_some() {
+            return Ok(());
+        }
+        let place = (identity.customer.id, identity.terminal.id);
+        let entry = about(self.entry(&identity.actor(), place, Action::CertificateUsed, ""), peer.serial);
+        let fingerprint = peer.fingerprint;
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                if tx.mark_used(fingerprint, entry.at).await? {
+                    tx.append_audit(&entry).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+        });
+        Ok(write.await?)
+    }
+}
+
+/// Between the permit and the commit the world may have changed: a revocation or a retirement in between wins.
+async fn refuse_if_changed(
+    tx: &mut tegata_store::Tx,
+    leaf: &Leaf,
+    terminal: tegata_core::id::TerminalId,
+) -> Result<(), RenewError> {
+    let row = tx.terminal(terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
+    if row.retired_at.is_some() {
+        return Err(PermitError::Retired.into());
+    }
+    if let Some(old) = leaf.permit.renewed_from()
+        && tx.certificate_by_id(old).await?.is_some_and(|old| old.revoked.is_some())
+    {
+        return Err(PermitError::Revoked.into());
+    }
+    Ok(())
+}
