@@ -1,1 +1,15 @@
-//! placeholder
+//! The front door: TLS with a client certificate that is asked for and never required, a verdict on that certificate for every request,
+//! and limits on what one client may take. It knows no database, no page and no rule of its own: the binary feeds it a
+//! [`trust::TrustSnapshot`] and a service, and reads [`tegata_core::peer::Peer`] from each request's extensions.
+//!
+//! Every request of a TLS listener carries three extensions: `Peer`, the client's [`std::net::SocketAddr`], and [`tls::TlsInfo`].
+
+mod activity;
+pub mod body;
+pub mod limits;
+pub mod listener;
+mod request;
+pub mod server_cert;
+pub mod tls;
+pub mod trust;
+mod verifier;

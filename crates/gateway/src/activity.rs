@@ -1,0 +1,210 @@
+//! Watches one connection for progress, so that a client which opens it and then dawdles is cut: a header that trickles in, a kept-alive
+//! connection that nobody uses, an answer that nobody reads. Time that our own service takes is never held against the client.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+
+use crate::limits::Limits;
+
+/// Why a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// A header did not end in time.
+    Header,
+    /// Nothing moved.
+    Idle,
+}
+
+/// What one connection is doing.
+#[derive(Debug)]
+pub(crate) struct Activity(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    in_service: usize,
+    answering: usize,
+    progress_at: Instant,
+    header_since: Option<Instant>,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Arc<Self> {
+        let state = State { in_service: 0, answering: 0, progress_at: Instant::now(), header_since: None };
+        Arc::new(Self(Mutex::new(state)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A piece of a body went by.
+    pub(crate) fn progress(&self) {
+        self.state().progress_at = Instant::now();
+    }
+
+    /// A request is complete but for its body, and is with the service until the guard is dropped.
+    pub(crate) fn serve(self: &Arc<Self>) -> InService {
+        let mut state = self.state();
+        state.in_service += 1;
+        state.header_since = None;
+        InService(Arc::clone(self))
+    }
+
+    /// An answer is on its way until the guard is dropped.
+    pub(crate) fn answer(self: &Arc<Self>) -> Answering {
+        self.state().answering += 1;
+        Answering(Arc::clone(self))
+    }
+
+    fn bytes_arrived(&self) {
+        let mut state = self.state();
+        if state.in_service == 0 && state.answering == 0 && state.header_since.is_none() {
+            state.header_since = Some(Instant::now());
+        }
+    }
+
+    /// Ends when the client has dawdled for too long.
+    pub(crate) async fn overdue(&self, limits: &Limits) -> Overdue {
+        loop {
+            match self.judge(limits, Instant::now()) {
+                Ok(next_look) => sleep_until(next_look).await,
+                Err(overdue) => return overdue,
+            }
+        }
+    }
+
+    fn judge(&self, limits: &Limits, now: Instant) -> Result<Instant, Overdue> {
+        let state = self.state();
+        // No header can become overdue before this, whenever it begins.
+        let soonest = now + limits.header_timeout;
+        if state.in_service > 0 {
+            return Ok(soonest);
+        }
+        let header_end = state.header_since.map_or(soonest, |since| since + limits.header_timeout);
+        let idle_end = state.progress_at + limits.idle_timeout;
+        if header_end <= now {
+            return Err(Overdue::Header);
+        }
+        if idle_end <= now {
+            return Err(Overdue::Idle);
+        }
+        Ok(header_end.min(idle_end))
+    }
+}
+
+/// A request is with the service.
+#[derive(Debug)]
+pub(crate) struct InService(Arc<Activity>);
+
+impl Drop for InService {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.in_service -= 1;
+        state.progress_at = Instant::now();
+    }
+}
+
+/// An answer is on its way.
+#[derive(Debug)]
+pub(crate) struct Answering(Arc<Activity>);
+
+impl Answering {
+    pub(crate) fn progress(&self) {
+        self.0.progress();
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.answering -= 1;
+        state.progress_at = Instant::now();
+    }
+}
+
+/// The plain side of an HTTP/1.1 connection; tells [`Activity`] when the first byte of a request arrives.
+#[derive(Debug)]
+pub(crate) struct Watched<IO> {
+    pub(crate) io: IO,
+    pub(crate) activity: Arc<Activity>,
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.bytes_arrived();
+        }
+        polled
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { header_timeout: Duration::from_secs(10), idle_timeout: Duration::from_secs(60), ..Limits::default() }
+    }
+
+    fn after(activity: &Activity, seconds: u64) -> Option<Overdue> {
+        activity.judge(&limits(), Instant::now() + Duration::from_secs(seconds)).err()
+    }
+
+    #[test]
+    fn a_header_has_less_time_than_an_idle_connection() {
+        let activity = Activity::new();
+        assert_eq!(after(&activity, 59), None);
+        assert_eq!(after(&activity, 61), Some(Overdue::Idle));
+        activity.bytes_arrived();
+        assert_eq!(after(&activity, 9), None);
+        assert_eq!(after(&activity, 11), Some(Overdue::Header));
+    }
+
+    #[test]
+    fn the_time_our_service_takes_is_not_the_clients() {
+        let activity = Activity::new();
+        activity.bytes_arrived();
+        let serving = activity.serve();
+        assert_eq!(after(&activity, 10_000), None);
+        let answering = activity.answer();
+        drop(serving);
+        assert_eq!(after(&activity, 59), None);
+        assert_eq!(after(&activity, 61), Some(Overdue::Idle), "an answer that nobody reads");
+        drop(answering);
+    }
+}
