@@ -27,7 +27,8 @@
     };
 
     dialog.addEventListener('close', () => {
-      if (document.activeElement && document.activeElement !== document.body) return; // the browser gave focus back
+      const focused = document.activeElement; // may still be in the closed dialog, or nowhere
+      if (focused && focused !== document.body && !dialog.contains(focused)) return; // the browser gave it back already
       (openers[0] ?? document.querySelector('main'))?.focus();
     });
     openers.forEach((opener) => opener.addEventListener('click', ask));
@@ -86,6 +87,13 @@
     follow();
   }
 
+  // Once the file was fetched, the button for the next step becomes the prominent one too.
+  function nextStep() {
+    document.querySelectorAll('[data-next-after]').forEach((next) => {
+      document.getElementById(next.dataset.nextAfter)?.addEventListener('click', () => next.classList.add('button--primary'));
+    });
+  }
+
   // One click, one request. The server is safe against the second one; this only spares the reader a doubt.
   function doubleSubmitGuard() {
     const release = new Map();
@@ -123,7 +131,7 @@
     document.querySelectorAll('[data-print]').forEach((button) => button.addEventListener('click', () => window.print()));
   }
 
-  for (const part of [upgradeDialog, copyButton, formatChoice, doubleSubmitGuard, printButtons]) {
+  for (const part of [upgradeDialog, copyButton, formatChoice, nextStep, doubleSubmitGuard, printButtons]) {
     try {
       part();
     } catch (error) {
