@@ -14,7 +14,7 @@ const FUNCTION_LINES: usize = 60;
 fn each_file_opens_with_what_it_is_for() {
     let findings: Vec<String> = sources()
         .into_iter()
-        .filter(|source| !source.text.starts_with("//! ") || source.text.lines().next().is_some_and(|l| l.len() < 20))
+        .filter(|source| !source.text.starts_with("//! ") || source.text.lines().next().is_some_and(|l| l.len() < 12))
         .map(|source| source.path)
         .collect();
     none(&findings, "each file opens with `//!` and a sentence that says what it is for:");
@@ -122,19 +122,35 @@ fn each_expect_says_why() {
     none(&findings, "each #[expect] and each expect() says why:");
 }
 
+/// Secrets that are written in the clear on purpose, with the purpose. The list only shrinks.
+const SHOWN_ON_PURPOSE: &[(&str, &str)] = &[
+    // demo.json and what it is made from: a throw-away deployment whose passwords are printed for whoever tries it.
+    ("crates/tegata/src/commands/demo.rs", "CastUser.password"),
+    ("crates/tegata/src/commands/demo.rs", "CastTerminal.p12_password"),
+];
+
 /// Invariant 8. A type whose name says that it is secret, or a field whose name does, must not be printable unless it is a `Secret`.
 #[test]
 fn nothing_secret_prints_itself() {
-    let mut types = 0;
+    let (mut types, mut seen_on_purpose) = (0, 0);
     let mut findings = Vec::new();
     for source in shipped() {
         for item in type_items(&source) {
             types += 1;
-            findings.extend(item.leaks().into_iter().map(|leak| format!("{}:{} {leak}", source.path, item.line)));
+            let purpose = |leak: &str| {
+                SHOWN_ON_PURPOSE
+                    .iter()
+                    .any(|(path, name)| *path == source.path && leak.starts_with(&format!("{name} ")))
+            };
+            let leaks = item.leaks().into_iter().inspect(|leak| seen_on_purpose += usize::from(purpose(leak)));
+            findings.extend(
+                leaks.filter(|leak| !purpose(leak)).map(|leak| format!("{}:{} {leak}", source.path, item.line)),
+            );
         }
     }
     assert!(types > 50, "types were not found");
     none(&findings, "wear Secret<T>, or do not derive Debug, Serialize:");
+    assert_eq!(seen_on_purpose, SHOWN_ON_PURPOSE.len(), "SHOWN_ON_PURPOSE names what is not there any more");
 }
 
 /// A struct or enum with what stands before it.
@@ -168,7 +184,9 @@ impl Item {
                 continue; // a path: `password::SHORTEST`
             }
             let name = name.trim().trim_start_matches("pub ").trim();
-            let secret = ["password", "passphrase", "secret", "private_key", "pkcs8", "token"].contains(&name);
+            let ends = ["password", "passphrase", "secret", "private_key", "pkcs8", "token"];
+            let secret = ends.iter().any(|end| name == *end || name.ends_with(&format!("_{end}")));
+            let secret = secret && !name.starts_with("sealed_");
             let hidden = kind.contains("Secret<") || kind.contains("bool") || kind.contains("Option<Timestamp>");
             if secret && !hidden {
                 leaks.push(format!("{}.{name} is {}", self.name, kind.trim()));
