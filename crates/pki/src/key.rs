@@ -73,7 +73,7 @@ impl PublicKey {
     }
 }
 
-fn kind_of(info: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyKind, KeyError> {
+pub(crate) fn kind_of(info: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyKind, KeyError> {
     let bits = info.subject_public_key.as_bytes().ok_or(KeyError::Malformed)?;
     match info.algorithm.oid {
         oid::EC_PUBLIC_KEY => {
