@@ -7,8 +7,8 @@ use tegata_core::cert::CertRecord;
 use tegata_core::id::Fingerprint;
 use tegata_core::secret::Secret;
 use tegata_core::terminal::Terminal;
-use tegata_pki::pkcs12::{self, Contents, Format};
 use tegata_pki::key::LeafKey;
+use tegata_pki::pkcs12::{self, Contents, Format};
 use tegata_store::{BundleRow, StoreError};
 
 use crate::custody::VaultError;
@@ -54,9 +54,16 @@ impl Authority {
     pub async fn take_bundle(&self, session: &Session, format: Format) -> Result<BundleFile, BundleError> {
         let row = self.waiting_row(session).await?;
         let scope = session.actor.scope();
-        let terminal = self.0.reader.terminal(scope, session.terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
-        let customer = self.0.reader.customer(scope, session.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
-        let leaf = self.0.reader.certificate_der(scope, row.certificate.id).await?.ok_or(AuthorityError::Missing("certificate"))?;
+        let terminal =
+            self.0.reader.terminal(scope, session.terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
+        let customer =
+            self.0.reader.customer(scope, session.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
+        let leaf = self
+            .0
+            .reader
+            .certificate_der(scope, row.certificate.id)
+            .await?
+            .ok_or(AuthorityError::Missing("certificate"))?;
         let (key, password) = self.open_row(&row)?;
         let bytes = self.seal_file(&terminal, &row.certificate, leaf, key, password, format).await?;
         let word = if format == Format::Standard { "standard" } else { "compatible" };
@@ -105,7 +112,8 @@ impl Authority {
         format: Format,
     ) -> Result<Secret<Vec<u8>>, AuthorityError> {
         let key = LeafKey::from_pkcs8(handover.key.pkcs8().expose())?;
-        self.seal_file(terminal, &handover.certificate, handover.leaf.clone(), key, handover.password.clone(), format).await
+        self.seal_file(terminal, &handover.certificate, handover.leaf.clone(), key, handover.password.clone(), format)
+            .await
     }
 
     /// Builds the .p12 off the async threads, opens it again with its password and compares what is inside.

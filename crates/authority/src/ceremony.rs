@@ -92,7 +92,11 @@ pub async fn create(
     let life = |years| Validity { not_before, not_after: now.plus_years_jst(years) };
     let serial = |validity: &Validity| Serial::build(validity.not_after, random(entropy));
     let year = now.jst_date().year();
-    let name = |what: &str| CaName { country: "JP".into(), organization: organization.to_owned(), common_name: format!("Tegata {what} {year}") };
+    let name = |what: &str| CaName {
+        country: "JP".into(),
+        organization: organization.to_owned(),
+        common_name: format!("Tegata {what} {year}"),
+    };
     let (root_life, issuing_life) = (life(ROOT_YEARS), life(ISSUING_YEARS));
     let root = issue::root(&root_signer, &name("Root CA"), root_life, serial(&root_life))?;
     let issuing_name = name("Issuing CA");
@@ -106,7 +110,13 @@ pub async fn create(
     write_certificate(&folders.certificates.join(ROOT_FILE), root.der())?;
     write_certificate(&folders.certificates.join(ISSUING_FILE), issuing.der())?;
     let der = issuing.der().to_vec();
-    let issuer = NewIssuer { name: issuing_name.common_name, der, not_before, not_after: issuing_life.not_after, created_at: now };
+    let issuer = NewIssuer {
+        name: issuing_name.common_name,
+        der,
+        not_before,
+        not_after: issuing_life.not_after,
+        created_at: now,
+    };
     let entry = Entry {
         at: now,
         actor: Actor::System { job: "init" },
@@ -153,7 +163,8 @@ pub async fn open(
         return Err(CeremonyError::Ended(not_after));
     }
     let id = issuer_id(store, &cert).await?;
-    let vault = Vault::new(Secret::new(vault.expose().clone())).map_err(|_| CeremonyError::KeyMismatch(Sealed::Vault.file_name()))?;
+    let vault = Vault::new(Secret::new(vault.expose().clone()))
+        .map_err(|_| CeremonyError::KeyMismatch(Sealed::Vault.file_name()))?;
     Ok((IssuingCa { id, cert, root, signer: Box::new(signer), urls }, vault))
 }
 
@@ -165,10 +176,10 @@ async fn issuer_id(store: &Store, cert: &IssuerCert) -> Result<IssuerId, Ceremon
 }
 
 fn read_file(path: &Path) -> Result<IssuerCert, CeremonyError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CustodyError::File { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| CustodyError::File { path: path.to_owned(), source })?;
     let file = path.display().to_string();
-    let found = pem::certificates(&text).map_err(|e| CeremonyError::Certificate { file: file.clone(), reason: e.to_string() })?;
+    let found = pem::certificates(&text)
+        .map_err(|e| CeremonyError::Certificate { file: file.clone(), reason: e.to_string() })?;
     read(&found[0], &file)
 }
 

@@ -104,14 +104,21 @@ struct Document {
 }
 
 /// Encrypts `secret` and writes it to its file in `folder`, readable by the owner alone. Refuses to overwrite.
-pub fn seal(folder: &Path, what: Sealed, secret: &[u8], pass: &Passphrase, entropy: &dyn Entropy) -> Result<(), CustodyError> {
+pub fn seal(
+    folder: &Path,
+    what: Sealed,
+    secret: &[u8],
+    pass: &Passphrase,
+    entropy: &dyn Entropy,
+) -> Result<(), CustodyError> {
     let path = folder.join(what.file_name());
     let salt: [u8; SALT_BYTES] = random(entropy);
     let nonce: [u8; NONCE_LEN] = random(entropy);
     let key = derive(&path, pass, &salt, COST)?;
     let mut sealed = secret.to_vec();
     let aad = Aad::from(associated(what));
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).map_err(|_| broken(&path, "sealing failed"))?;
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
+        .map_err(|_| broken(&path, "sealing failed"))?;
     let document = Document {
         format: FORMAT.into(),
         what: what.file_name().into(),
@@ -133,7 +140,8 @@ pub fn open(folder: &Path, what: Sealed, pass: &Passphrase) -> Result<Secret<Vec
         return Err(broken(&path, &format!("it says {} {}", document.format, document.what)));
     }
     let decode = |field: &str| BASE64.decode(field).map_err(|_| broken(&path, "not base64"));
-    let nonce: [u8; NONCE_LEN] = decode(&document.nonce)?.try_into().map_err(|_| broken(&path, "nonce of a wrong length"))?;
+    let nonce: [u8; NONCE_LEN] =
+        decode(&document.nonce)?.try_into().map_err(|_| broken(&path, "nonce of a wrong length"))?;
     let key = derive(&path, pass, &decode(&document.salt)?, document.argon2id)?;
     let mut sealed = Secret::new(decode(&document.sealed)?).expose().clone();
     let aad = Aad::from(associated(what));
@@ -167,7 +175,8 @@ fn derive(path: &Path, pass: &Passphrase, salt: &[u8], cost: Cost) -> Result<Les
     if cost.memory_kib > 1_048_576 || cost.passes > 64 || cost.lanes > 16 {
         return Err(broken(path, "its Argon2id cost is absurd"));
     }
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|e| broken(path, &e.to_string()))?;
+    let params =
+        Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|e| broken(path, &e.to_string()))?;
     let mut key = Secret::new(vec![0_u8; 32]).expose().clone();
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(pass.0.expose(), salt, &mut key)
@@ -241,7 +250,8 @@ mod tests {
     fn only_the_right_passphrase_opens_and_nothing_lies_in_the_clear() {
         let folder = tempfile::tempdir().expect("a folder");
         let entropy = SeededEntropy::new(1);
-        seal(folder.path(), Sealed::Issuing, b"the private key", &pass("correct horse battery\n"), &entropy).expect("sealed");
+        seal(folder.path(), Sealed::Issuing, b"the private key", &pass("correct horse battery\n"), &entropy)
+            .expect("sealed");
         let file = std::fs::read(folder.path().join("issuing.sealed")).expect("there");
         assert!(!file.windows(7).any(|w| w == b"private"));
         let opened = open(folder.path(), Sealed::Issuing, &pass("correct horse battery")).expect("opens");
@@ -257,7 +267,10 @@ mod tests {
         seal(folder.path(), Sealed::Root, b"x", &pass("correct horse battery"), &entropy).expect("sealed");
         assert!(seal(folder.path(), Sealed::Root, b"y", &pass("correct horse battery"), &entropy).is_err());
         std::fs::rename(folder.path().join("root.sealed"), folder.path().join("vault.sealed")).expect("renamed");
-        assert!(matches!(open(folder.path(), Sealed::Vault, &pass("correct horse battery")), Err(CustodyError::Broken { .. })));
+        assert!(matches!(
+            open(folder.path(), Sealed::Vault, &pass("correct horse battery")),
+            Err(CustodyError::Broken { .. })
+        ));
     }
 
     #[test]

@@ -82,8 +82,7 @@ impl Inner {
         let serial = Serial::build(validity.not_after, random(&*self.entropy));
         let ca = &self.ca;
         let request = issue::Request { subject: order.subject, key: order.key, serial, validity };
-        let prepared =
-            issue::prepare(order.permit, profile, request, &ca.cert, &ca.urls).map_err(IssueError::from)?;
+        let prepared = issue::prepare(order.permit, profile, request, &ca.cert, &ca.urls).map_err(IssueError::from)?;
         Ok(prepared.sign(&*ca.signer).map_err(IssueError::from)?)
     }
 }
@@ -122,7 +121,9 @@ impl Authority {
         let inner = &self.0;
         let profile = &inner.rules.server_profile;
         let kind = profile.own_key_kind();
-        let key = tokio::task::spawn_blocking(move || LeafKey::generate(kind)).await.map_err(|_| AuthorityError::Missing("key"))??;
+        let key = tokio::task::spawn_blocking(move || LeafKey::generate(kind))
+            .await
+            .map_err(|_| AuthorityError::Missing("key"))??;
         let now = self.now();
         let request = Request {
             now,
@@ -139,7 +140,14 @@ impl Authority {
             .map_err(IssueError::from)?;
         let leaf = prepared.sign(&*ca.signer).map_err(IssueError::from)?;
         let hosts: String = hosts.join(" ").chars().take(400).collect();
-        let row = NewServerCertificate { issuer: ca.id, serial, hosts: hosts.clone(), validity, issued_at: now, der: leaf.der.clone() };
+        let row = NewServerCertificate {
+            issuer: ca.id,
+            serial,
+            hosts: hosts.clone(),
+            validity,
+            issued_at: now,
+            der: leaf.der.clone(),
+        };
         let entry = Entry {
             at: now,
             actor: Actor::System { job: "server-certificate" },

@@ -172,7 +172,13 @@ impl Authority {
     }
 
     /// An entry of the operation log about a terminal, at the present.
-    fn entry(&self, actor: &Actor, terminal: (CustomerId, TerminalId), action: Action, detail: impl Into<String>) -> Entry {
+    fn entry(
+        &self,
+        actor: &Actor,
+        terminal: (CustomerId, TerminalId),
+        action: Action,
+        detail: impl Into<String>,
+    ) -> Entry {
         Entry {
             at: self.now(),
             actor: actor.clone(),

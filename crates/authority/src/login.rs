@@ -97,7 +97,12 @@ impl From<StoreError> for LoginError {
 
 impl Authority {
     /// Checks name and password at a terminal. Takes the same time whether or not the account exists.
-    pub async fn login(&self, identity: &Identity, name: &str, password: Secret<String>) -> Result<NewSession, LoginError> {
+    pub async fn login(
+        &self,
+        identity: &Identity,
+        name: &str,
+        password: Secret<String>,
+    ) -> Result<NewSession, LoginError> {
         let inner = &self.0;
         let now = self.now();
         let terminal = identity.terminal.id;
@@ -169,7 +174,12 @@ impl Authority {
         Ok(NewSession { token, expires_at })
     }
 
-    async fn count_failure(&self, identity: &Identity, name: &str, reason: &'static str) -> Result<NewSession, LoginError> {
+    async fn count_failure(
+        &self,
+        identity: &Identity,
+        name: &str,
+        reason: &'static str,
+    ) -> Result<NewSession, LoginError> {
         let now = self.now();
         let terminal = identity.terminal.id;
         let refused = self.refusal(identity, name, Action::LoginRefused, reason);
@@ -205,7 +215,13 @@ impl Authority {
         }
     }
 
-    async fn write_refusal(&self, identity: &Identity, name: &str, action: Action, reason: &str) -> Result<(), StoreError> {
+    async fn write_refusal(
+        &self,
+        identity: &Identity,
+        name: &str,
+        action: Action,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         let entry = self.refusal(identity, name, action, reason);
         self.append(entry).await
     }

@@ -119,10 +119,12 @@ impl Authority {
         let _turn = turn.lock().await;
         let permit = renewal::operator_permit(actor, terminal)?;
         let scope = actor.scope();
-        let customer = self.0.reader.customer(scope, terminal.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
+        let customer =
+            self.0.reader.customer(scope, terminal.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
         let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
         if let Some(row) = waiting {
-            let same = end.is_none_or(|end| row.certificate.not_after == end) && kind.is_none_or(|k| row.certificate.key_kind == k);
+            let same = end.is_none_or(|end| row.certificate.not_after == end)
+                && kind.is_none_or(|k| row.certificate.key_kind == k);
             if same {
                 return Ok(self.unseal(&row, terminal, &customer).await?);
             }
@@ -140,10 +142,20 @@ impl Authority {
         Ok(self.erase(actor, certificate, "handed over").await?)
     }
 
-    async fn unseal(&self, row: &BundleRow, terminal: &Terminal, customer: &Customer) -> Result<Handover, AuthorityError> {
+    async fn unseal(
+        &self,
+        row: &BundleRow,
+        terminal: &Terminal,
+        customer: &Customer,
+    ) -> Result<Handover, AuthorityError> {
         let (key, password) = self.open_row(row)?;
         let scope = Actor::System { job: "hand-over" }.scope();
-        let leaf = self.0.reader.certificate_der(scope, row.certificate.id).await?.ok_or(AuthorityError::Missing("certificate"))?;
+        let leaf = self
+            .0
+            .reader
+            .certificate_der(scope, row.certificate.id)
+            .await?
+            .ok_or(AuthorityError::Missing("certificate"))?;
         let file_name = self.0.rules.file_name.file_name(&customer.code, terminal);
         Ok(Handover { certificate: row.certificate.clone(), leaf, key, password, file_name })
     }

@@ -23,7 +23,12 @@ pub enum RevokeError {
 
 impl Authority {
     /// Revokes a certificate, and erases the bundle it may wait in.
-    pub async fn revoke(&self, actor: &Actor, certificate: &CertRecord, reason: RevocationReason) -> Result<(), RevokeError> {
+    pub async fn revoke(
+        &self,
+        actor: &Actor,
+        certificate: &CertRecord,
+        reason: RevocationReason,
+    ) -> Result<(), RevokeError> {
         if !matches!(actor, Actor::Operator { .. }) {
             return Err(RevokeError::Forbidden);
         }

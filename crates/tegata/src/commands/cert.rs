@@ -1,0 +1,272 @@
+//! `tegata cert issue | list | show | revoke`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde_json::json;
+use tegata_authority::custody::write_private;
+use tegata_authority::{Authority, Handover};
+use tegata_core::cert::{CertRecord, Progress, RevocationReason};
+use tegata_core::id::{Fingerprint, Serial};
+use tegata_core::profile::KeyKind;
+use tegata_core::terminal::Terminal;
+use tegata_core::time::Timestamp;
+use tegata_pki::pem;
+use tegata_pki::pkcs12::Format;
+use tegata_store::{CertFilter, Reader};
+
+use super::terminal::TerminalName;
+use crate::deployment;
+use crate::out::Out;
+use crate::system::SystemClock;
+
+/// What to do with certificates.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Issue a certificate for a terminal and write its .p12 and the password into a folder. Until both files are safely written, asking
+    /// again gives the same certificate.
+    #[command(after_help = "Examples:\n  tegata cert issue u00000001/client0001 --out handover/\n  \
+        tegata cert issue u00000001/client0001 --not-after 2027-01-21 --out handover/")]
+    Issue {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or the terminal's UUID.
+        terminal: TerminalName,
+        /// The folder for the files; made when it does not exist.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// Its last second, instead of the scheduled one: 2027-01-21 (14:00 JST) or 2027-01-21T05:00:00Z.
+        #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+        not_after: Option<Timestamp>,
+        /// The kind of key: p256, rsa2048, rsa3072; the profile's first one when left out.
+        #[arg(long, value_name = "KIND")]
+        key: Option<KeyKind>,
+        /// 標準 (standard, AES-256) or 互換 (compatible, 3DES; Windows Server 2016 and older, some Macs).
+        #[arg(long, value_enum, default_value = "standard")]
+        format: FormatName,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List certificates, those that end first on top.
+    List {
+        /// Only of this terminal.
+        #[arg(long)]
+        terminal: Option<TerminalName>,
+        /// Only those that end before this time.
+        #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+        expiring_before: Option<Timestamp>,
+        /// At most so many.
+        #[arg(long, default_value_t = 1000)]
+        limit: u32,
+    },
+    /// Show one.
+    Show {
+        /// Its serial (32 hex digits) or SHA-256 fingerprint (64).
+        certificate: CertificateName,
+    },
+    /// Revoke one, at once and for good: its holder is locked out within a second.
+    #[command(after_help = "Example:\n  tegata cert revoke 20291122AB… --reason key-compromise")]
+    Revoke {
+        /// Its serial (32 hex digits) or SHA-256 fingerprint (64).
+        certificate: CertificateName,
+        /// Why: unspecified, key-compromise, superseded, cessation-of-operation.
+        #[arg(long, value_parser = parse_reason)]
+        reason: RevocationReason,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// The two formats of a .p12.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum FormatName {
+    /// AES-256.
+    Standard,
+    /// 3DES and SHA-1.
+    Compat,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Standard => Self::Standard,
+            FormatName::Compat => Self::Compat,
+        }
+    }
+}
+
+/// How an operator names a certificate.
+#[derive(Clone, Debug)]
+pub enum CertificateName {
+    /// By serial.
+    Serial(Serial),
+    /// By fingerprint.
+    Fingerprint(Fingerprint),
+}
+
+impl std::str::FromStr for CertificateName {
+    type Err = tegata_core::id::ParseIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self::Fingerprint).or_else(|_| text.parse().map(Self::Serial))
+    }
+}
+
+fn parse_reason(word: &str) -> Result<RevocationReason, String> {
+    RevocationReason::parse(word)
+        .ok_or_else(|| "unspecified, key-compromise, superseded or cessation-of-operation".to_owned())
+}
+
+impl CertificateName {
+    async fn find(&self, reader: &Reader) -> anyhow::Result<CertRecord> {
+        let scope = deployment::operator().scope();
+        let found = match self {
+            Self::Serial(serial) => reader.certificate_by_serial(scope, *serial).await?,
+            Self::Fingerprint(fingerprint) => reader.certificate(scope, *fingerprint).await?,
+        };
+        found.ok_or_else(|| anyhow::anyhow!("no such certificate (see `tegata cert list`)"))
+    }
+}
+
+/// Runs the command.
+pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> {
+    match command {
+        Command::Issue { terminal, out: folder, not_after, key, format, dry_run } => {
+            let (_, authority) = deployment::open(path).await?;
+            let terminal = terminal.find(authority.reader()).await?;
+            if dry_run {
+                let text = format!(
+                    "would issue a certificate for {}/{} {}",
+                    terminal.customer, terminal.client, terminal.name
+                );
+                return Ok(out.say(&text, &json!({ "would_issue_for": terminal.id.to_string() }))?);
+            }
+            let (written, handover) = issue(&authority, &terminal, &folder, not_after, key, format.into()).await?;
+            authority.close().await;
+            let mut whole = value(&handover.certificate);
+            whole["p12"] = json!(written.p12);
+            whole["password_file"] = json!(written.password);
+            let text = format!(
+                "issued {} until {}\n  {}\n  {} (the password: give it by another way than the file)",
+                handover.certificate.serial,
+                handover.certificate.not_after,
+                written.p12.display(),
+                written.password.display(),
+            );
+            out.say(&text, &whole)?;
+        }
+        Command::List { terminal, expiring_before, limit } => {
+            let store = deployment::register(&deployment::config(path)?).await?;
+            let reader = store.reader();
+            let terminal = match terminal {
+                Some(name) => Some(name.find(&reader).await?.id),
+                None => None,
+            };
+            let filter = CertFilter { terminal, ending_before: expiring_before, ..CertFilter::default() };
+            let certificates = reader.certificates(deployment::operator().scope(), &filter, limit, None).await?;
+            let row = |c: &CertRecord| {
+                vec![c.serial.to_string(), c.customer.to_string(), c.not_after.to_string(), state(c).into()]
+            };
+            out.table(
+                &["serial", "customer", "not_after", "state"],
+                &certificates.iter().map(row).collect::<Vec<_>>(),
+            )?;
+        }
+        Command::Show { certificate } => {
+            let store = deployment::register(&deployment::config(path)?).await?;
+            let cert = certificate.find(&store.reader()).await?;
+            let whole = value(&cert);
+            let lines: Vec<String> = whole
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| format!("{name:<13} {}", value.as_str().unwrap_or("-")))
+                .collect();
+            out.say(&lines.join("\n"), &whole)?;
+        }
+        Command::Revoke { certificate, reason, dry_run } => {
+            let (_, authority) = deployment::open(path).await?;
+            let cert = certificate.find(authority.reader()).await?;
+            if dry_run {
+                return Ok(out.say(
+                    &format!("would revoke {}", cert.serial),
+                    &json!({ "would_revoke": cert.serial.to_string() }),
+                )?);
+            }
+            authority.revoke(&deployment::operator(), &cert, reason).await?;
+            authority.close().await;
+            out.say(&format!("revoked {}", cert.serial), &json!({ "revoked": cert.serial.to_string() }))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of a hand-over.
+pub struct Written {
+    /// The bundle.
+    pub p12: PathBuf,
+    /// Its password.
+    pub password: PathBuf,
+}
+
+/// Issues, writes both files durably, and only then lets the register forget the key.
+pub async fn issue(
+    authority: &Authority,
+    terminal: &Terminal,
+    folder: &Path,
+    not_after: Option<Timestamp>,
+    key: Option<KeyKind>,
+    format: Format,
+) -> anyhow::Result<(Written, Handover)> {
+    let operator = deployment::operator();
+    let again = "nothing is lost: run the same command again";
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let handover = authority.issue(&operator, terminal, not_after, key).await?;
+    let file = authority.handover_file(terminal, &handover, format).await?;
+    let stem = folder.join(format!("{}-{}", handover.file_name.trim_end_matches(".p12"), handover.certificate.serial));
+    let written = Written { p12: stem.with_extension("p12"), password: stem.with_extension("password.txt") };
+    for stale in [&written.p12, &written.password] {
+        if stale.exists() {
+            std::fs::remove_file(stale).context(again)?; // of an attempt that was cut off
+        }
+    }
+    write_private(&written.p12, file.expose()).context(again)?;
+    write_private(&written.password, format!("{}\n", handover.password.expose()).as_bytes()).context(again)?;
+    authority.handed_over(&operator, &handover.certificate).await.context(again)?;
+    Ok((written, handover))
+}
+
+/// A certificate's PEM chain: itself and the issuing CA.
+pub fn pem_chain(authority: &Authority, leaf: &[u8]) -> String {
+    pem::certificate(leaf) + &pem::certificate(authority.ca().cert.der())
+}
+
+/// Where a certificate stands, in one word.
+pub fn state(cert: &CertRecord) -> &'static str {
+    let now = tegata_core::time::Clock::now(&SystemClock);
+    match cert.progress() {
+        _ if cert.revoked.is_some() => "revoked",
+        _ if now > cert.not_after => "expired",
+        Progress::Issued => "issued",
+        Progress::Downloaded => "downloaded",
+        Progress::Used => "used",
+    }
+}
+
+/// A certificate for programs.
+pub fn value(cert: &CertRecord) -> serde_json::Value {
+    json!({
+        "serial": cert.serial.to_string(),
+        "fingerprint": cert.fingerprint.to_string(),
+        "terminal": cert.terminal.to_string(),
+        "customer": cert.customer.to_string(),
+        "profile": cert.profile,
+        "key": cert.key_kind.as_str(),
+        "not_before": cert.not_before.to_string(),
+        "not_after": cert.not_after.to_string(),
+        "issued_at": cert.issued_at.to_string(),
+        "state": state(cert),
+        "used_at": cert.used_at.map(|at| at.to_string()),
+        "revoked_at": cert.revoked.map(|(at, _)| at.to_string()),
+        "reason": cert.revoked.map(|(_, reason)| reason.as_str()),
+    })
+}

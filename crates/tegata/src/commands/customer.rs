@@ -1,0 +1,85 @@
+//! `tegata customer add | list | show`
+
+use std::path::Path;
+
+use serde_json::json;
+use tegata_core::customer::{Customer, CustomerCode};
+use tegata_core::id::CustomerId;
+
+use crate::deployment;
+use crate::out::Out;
+
+/// What to do with customers.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Register a clinic.
+    #[command(after_help = "Example:\n  tegata customer add --code 103001 --name ひだまりクリニック")]
+    Add {
+        /// Six digits by which the service bills the customer.
+        #[arg(long)]
+        code: CustomerCode,
+        /// Its name; the organization of its certificates.
+        #[arg(long)]
+        name: String,
+        /// Its id such as u00000001; the next free one when left out.
+        #[arg(long)]
+        id: Option<CustomerId>,
+    },
+    /// List all customers.
+    List,
+    /// Show one, with its people and terminals.
+    #[command(after_help = "Example:\n  tegata customer show u00000001")]
+    Show {
+        /// Its id.
+        id: CustomerId,
+    },
+}
+
+/// Runs the command.
+pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> {
+    let actor = deployment::operator();
+    match command {
+        Command::Add { code, name, id } => {
+            let (_, authority) = deployment::open(path).await?;
+            let customer = authority.add_customer(&actor, id, code, &name).await?;
+            authority.close().await;
+            out.say(&format!("registered {} {}", customer.id, customer.name), &value(&customer))?;
+        }
+        Command::List => {
+            let store = deployment::register(&deployment::config(path)?).await?;
+            let customers = store.reader().customers(actor.scope()).await?;
+            let row =
+                |c: &Customer| vec![c.id.to_string(), c.code.to_string(), c.name.clone(), c.created_at.to_string()];
+            out.table(&["id", "code", "name", "created_at"], &customers.iter().map(row).collect::<Vec<_>>())?;
+        }
+        Command::Show { id } => {
+            let store = deployment::register(&deployment::config(path)?).await?;
+            let (reader, scope) = (store.reader(), actor.scope());
+            let customer = reader.customer(scope, id).await?;
+            let customer = customer.ok_or_else(|| anyhow::anyhow!("no customer {id} (see `tegata customer list`)"))?;
+            let users = reader.users(scope).await?.into_iter().filter(|user| user.customer == id).collect::<Vec<_>>();
+            let terminals = reader.terminals(scope, Some(id)).await?;
+            let mut text = format!("{} {} {}\n", customer.id, customer.code, customer.name);
+            for user in &users {
+                text += &format!("  user      {} ({})\n", user.name, user.role);
+            }
+            for terminal in &terminals {
+                text += &format!("  terminal  {} {}\n", terminal.client, terminal.name);
+            }
+            let mut whole = value(&customer);
+            whole["users"] = users.iter().map(|u| json!({ "name": u.name, "role": u.role.as_str() })).collect();
+            whole["terminals"] = terminals.iter().map(super::terminal::value).collect();
+            out.say(&text, &whole)?;
+        }
+    }
+    Ok(())
+}
+
+fn value(customer: &Customer) -> serde_json::Value {
+    json!({
+        "id": customer.id.to_string(),
+        "code": customer.code.to_string(),
+        "name": customer.name,
+        "created_at": customer.created_at.to_string(),
+    })
+}

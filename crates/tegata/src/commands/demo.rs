@@ -1,0 +1,368 @@
+//! `tegata demo`: a throw-away deployment of two clinics with terminals in every state, running on loopback, and a text that says what to
+//! try. Its history is made through the ordinary paths under a clock that is set back, so that every row and certificate is a real one.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tegata_authority::custody::{Passphrase, write_private};
+use tegata_authority::{Authority, NewUser};
+use tegata_core::access::{Actor, Role};
+use tegata_core::cert::RevocationReason;
+use tegata_core::customer::Customer;
+use tegata_core::peer::PeerCert;
+use tegata_core::secret::{Secret, import_password};
+use tegata_core::terminal::Terminal;
+use tegata_core::time::{Clock, Days, Timestamp};
+use tegata_pki::key::LeafKey;
+use tegata_pki::pem;
+use tegata_pki::pkcs12::Format;
+use tegata_store::{OpenMode, Store};
+
+use super::{browser, cert, init};
+use crate::config::{Checked, EXAMPLE};
+use crate::out::Out;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::{deployment, serve};
+
+/// What `demo` takes.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  tegata demo\n  tegata demo --open\n  tegata demo --dir /tmp/try --listen 127.0.0.1:9443"
+)]
+pub struct Args {
+    /// The folder to keep it in. Started again on the same folder, the demo goes on where it was.
+    #[arg(long, value_name = "DIR", default_value = "tegata-demo")]
+    dir: PathBuf,
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// Open an installed Chromium or Chrome with a private profile that already holds the certificate of 受付1.
+    #[arg(long)]
+    open: bool,
+}
+
+/// What stays the same between two starts.
+#[derive(Serialize, Deserialize)]
+struct Cast {
+    users: Vec<CastUser>,
+    terminals: Vec<CastTerminal>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CastUser {
+    name: String,
+    password: String,
+    role: String,
+    customer: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CastTerminal {
+    name: String,
+    customer: String,
+    client: String,
+    state: String,
+    p12: PathBuf,
+    p12_password: String,
+    cert_pem: PathBuf,
+    key_pem: PathBuf,
+    serial: String,
+    not_after: String,
+}
+
+const CAST_FILE: &str = "cast.json";
+const PASSPHRASE_FILE: &str = "passphrase.txt";
+const CONFIG_FILE: &str = "tegata.toml";
+const READY_FILE: &str = "demo.json";
+
+/// A clock that can be set back, for making a history.
+struct StageClock(AtomicI64);
+
+impl Clock for StageClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Runs the command until it is stopped.
+pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
+    let listen = concrete(args.listen)?;
+    if !args.dir.join(CONFIG_FILE).exists() {
+        stage(&args.dir, listen).await?;
+    }
+    let ready_file = args.dir.join(READY_FILE);
+    if let Err(error) = std::fs::remove_file(&ready_file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("cannot remove the old {}", ready_file.display()));
+    }
+    let passphrase = Passphrase::new(std::fs::read(args.dir.join(PASSPHRASE_FILE))?)?;
+    let cast: Cast = serde_json::from_slice(&std::fs::read(args.dir.join(CAST_FILE))?)?;
+    let mut checked = deployment::config(&args.dir.join(CONFIG_FILE))?;
+    serve::start_log(&checked);
+    move_to(&mut checked, listen);
+    let server = serve::Server::bind(checked, &passphrase).await?;
+    let ready = ready_document(&server, &cast);
+    let partial = ready_file.with_extension("json.partial");
+    std::fs::write(&partial, format!("{ready:#}\n"))?;
+    std::fs::rename(&partial, &ready_file)?;
+    let url = server.url();
+    out.say(&guide(&args.dir, &url, &cast), &ready)?;
+    if args.open {
+        let due = &cast.terminals[0];
+        browser::open(&args.dir, &url, &args.dir.join(&due.p12), &due.p12_password)?;
+    }
+    server.run().await
+}
+
+/// Port 0 becomes a free port, so that it can be written into addresses.
+fn concrete(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
+    if listen.port() != 0 {
+        return Ok(listen);
+    }
+    Ok(std::net::TcpListener::bind(listen).and_then(|socket| socket.local_addr())?)
+}
+
+/// The demo may be started again on another port.
+fn move_to(checked: &mut Checked, listen: SocketAddr) {
+    let server = &mut checked.config.server;
+    server.listen = listen;
+    server.url = format!("https://localhost:{}", listen.port());
+    server.alias_urls =
+        ["alt1", "alt2"].iter().map(|name| format!("https://{name}.localhost:{}", listen.port())).collect();
+}
+
+/// The document that scripts read; paths are relative to it.
+fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
+    json!({
+        "url": server.url(),
+        "alias_urls": server.alias_urls(),
+        "operations_url": format!("http://{}", server.operations_address()),
+        "ca_pem": "ca.pem",
+        "config": CONFIG_FILE,
+        "passphrase_file": PASSPHRASE_FILE,
+        "users": cast.users,
+        "terminals": cast.terminals,
+    })
+}
+
+/// Makes the deployment beside `dir` and moves it into place when it is complete.
+async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+    let mut name = dir.file_name().context("the folder needs a name")?.to_owned();
+    name.push(".staging");
+    let staging = dir.with_file_name(name);
+    if staging.exists() {
+        std::fs::remove_dir_all(&staging).with_context(|| format!("cannot clear {}", staging.display()))?;
+    }
+    if dir.exists() && std::fs::read_dir(dir).map(|mut d| d.next().is_some()).unwrap_or(true) {
+        anyhow::bail!(
+            "{} exists and is not a demo: nothing was changed; name another folder with --dir",
+            dir.display()
+        );
+    }
+    let passphrase_text = import_password(&SystemEntropy);
+    let passphrase = Passphrase::new(passphrase_text.expose().clone().into_bytes())?;
+    let present = SystemClock.now();
+    let clock = Arc::new(StageClock(AtomicI64::new(present.plus_years_jst(-4).0)));
+    init::create(&staging, &configuration(listen), "Tegata デモ認証局", &passphrase, &*clock).await?;
+    write_private(&staging.join(PASSPHRASE_FILE), format!("{}\n", passphrase_text.expose()).as_bytes())?;
+    let checked = deployment::config(&staging.join(CONFIG_FILE))?;
+    let store = Store::open(&checked.path(&checked.config.store.database), OpenMode::Existing).await?;
+    let authority = deployment::authority_at(&checked, store, &passphrase, 0, clock.clone()).await?;
+    let stage = Stage { authority: &authority, folder: &staging, clock: &clock, present };
+    let cast = stage.play().await?;
+    let ca = pem::certificate(authority.ca().root.der());
+    std::fs::write(staging.join("ca.pem"), ca)?;
+    authority.close().await;
+    std::fs::write(staging.join(CAST_FILE), serde_json::to_vec_pretty(&cast)?)?;
+    std::fs::rename(&staging, dir).with_context(|| format!("cannot move the demo to {}", dir.display()))
+}
+
+/// The sample configuration, on loopback. The tiles lead to pages of the portal itself: no application stands behind this gate yet.
+fn configuration(listen: SocketAddr) -> String {
+    let (start, _) = EXAMPLE.split_once("# Tiles of the master menu").unwrap_or((EXAMPLE, ""));
+    let hosts = r#"["localhost", "alt1.localhost", "alt2.localhost", "127.0.0.1", "::1"]"#;
+    let port = listen.port();
+    let settings = start
+        .replace("listen = \"0.0.0.0:443\"", &format!("listen = \"{listen}\""))
+        .replace("\"127.0.0.1:9464\"", "\"127.0.0.1:0\"")
+        .replace("[\"portal.example.jp\", \"*.portal.example.jp\"]", hosts)
+        .replace("https://alt1.portal.example.jp", &format!("https://alt1.localhost:{port}"))
+        .replace("https://alt2.portal.example.jp", &format!("https://alt2.localhost:{port}"))
+        .replace("https://portal.example.jp", &format!("https://localhost:{port}"));
+    settings
+        + "[[portal.application]]\nname_ja = \"この端末の証明書\"\nname_en = \"This terminal's certificate\"\nurl = \"/check\"\n\n\
+           [[portal.application]]\nname_ja = \"操作ログ\"\nname_en = \"Operation log\"\nurl = \"/log\"\n"
+}
+
+struct Stage<'a> {
+    authority: &'a Authority,
+    folder: &'a Path,
+    clock: &'a StageClock,
+    present: Timestamp,
+}
+
+impl Stage<'_> {
+    /// Two clinics, their people, and terminals in every state.
+    async fn play(&self) -> anyhow::Result<Cast> {
+        let operator = Actor::Operator { name: "demo".into() };
+        let sunny = self.authority.add_customer(&operator, None, "103001".parse()?, "ひだまりクリニック").await?;
+        let blue = self.authority.add_customer(&operator, None, "103002".parse()?, "あおぞら歯科医院").await?;
+        let mut users = Vec::new();
+        for (customer, name) in [(&sunny, "uketsuke"), (&sunny, "jimu"), (&blue, "aozora")] {
+            users.push(self.user(&operator, customer, name).await?);
+        }
+        let progress = indicatif::ProgressBar::new(6)
+            .with_style(indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}")?);
+        if !std::io::stderr().is_terminal() {
+            progress.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        }
+        progress.set_message("証明書を準備しています / making certificates");
+        let mut terminals = Vec::new();
+        let days = |n| self.present.plus_days(Days(n));
+        let two_pm = |n: i64| Timestamp::parse(&days(n).jst_date().to_string());
+        let roles: [(&Customer, &str, &str, Timestamp, Option<Timestamp>); 6] = [
+            (&sunny, "受付1", "due", days(-1035), Some(two_pm(60)?)),
+            (&sunny, "診察室", "fresh", self.present, None),
+            (&sunny, "会計", "expired", days(-1110), Some(two_pm(-20)?)),
+            (&sunny, "訪問用", "revoked", days(-365), None),
+            (&blue, "受付", "fresh", self.present, None),
+            (&blue, "技工室", "due", days(-1035), Some(two_pm(60)?)),
+        ];
+        let mut rows = Vec::new();
+        for (customer, name, ..) in &roles {
+            rows.push(self.authority.add_terminal(&operator, customer.id, None, name).await?);
+        }
+        let mut order: Vec<usize> = (0..roles.len()).collect();
+        order.sort_by_key(|index| roles[*index].3);
+        for index in order {
+            let (customer, _, state, issued_at, end) = roles[index];
+            self.clock.0.store(issued_at.0, Ordering::SeqCst);
+            terminals.push((index, self.terminal(&operator, customer, &rows[index], state, end).await?));
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        terminals.sort_by_key(|(index, _)| *index);
+        Ok(Cast { users, terminals: terminals.into_iter().map(|(_, terminal)| terminal).collect() })
+    }
+
+    async fn user(&self, operator: &Actor, customer: &Customer, name: &str) -> anyhow::Result<CastUser> {
+        let password: String = import_password(&SystemEntropy).expose().chars().take(11).collect();
+        let new = NewUser {
+            customer: customer.id,
+            name: name.into(),
+            password: Secret::new(password.clone()),
+            role: Role::TerminalUser,
+        };
+        let user = self.authority.add_user(operator, new).await?;
+        Ok(CastUser { name: user.name, password, role: user.role.to_string(), customer: customer.id.to_string() })
+    }
+
+    async fn terminal(
+        &self,
+        operator: &Actor,
+        customer: &Customer,
+        terminal: &Terminal,
+        state: &str,
+        end: Option<Timestamp>,
+    ) -> anyhow::Result<CastTerminal> {
+        let relative = PathBuf::from("terminals").join(format!("{}-{}-{state}", customer.id, terminal.client));
+        let folder = self.folder.join(&relative);
+        let (written, handover) = cert::issue(self.authority, terminal, &folder, end, None, Format::Standard).await?;
+        let certificate = &handover.certificate;
+        let (cert_pem, key_pem) = (relative.join("cert.pem"), relative.join("key.pem"));
+        std::fs::write(self.folder.join(&cert_pem), cert::pem_chain(self.authority, &handover.leaf))?;
+        write_private(&self.folder.join(&key_pem), private_key_pem(&handover.key).expose().as_bytes())?;
+        let peer = PeerCert {
+            fingerprint: certificate.fingerprint,
+            serial: certificate.serial,
+            issuer: certificate.issuer,
+            terminal: certificate.terminal,
+            not_before: certificate.not_before,
+            not_after: certificate.not_after,
+        };
+        self.authority.first_use(&peer).await?;
+        if state == "revoked" {
+            self.clock.0.store(self.present.plus_days(Days(-10)).0, Ordering::SeqCst);
+            self.authority.revoke(operator, certificate, RevocationReason::KeyCompromise).await?;
+        }
+        Ok(CastTerminal {
+            name: terminal.name.clone(),
+            customer: customer.id.to_string(),
+            client: terminal.client.to_string(),
+            state: state.to_owned(),
+            p12: relative.join(written.p12.file_name().context("a file name")?),
+            p12_password: handover.password.expose().clone(),
+            cert_pem,
+            key_pem,
+            serial: certificate.serial.to_string(),
+            not_after: certificate.not_after.to_string(),
+        })
+    }
+}
+
+/// A private key as text, for `curl` and `openssl` in the demo only; nothing else ever writes one.
+fn private_key_pem(key: &LeafKey) -> Secret<String> {
+    let body = Secret::new(BASE64.encode(key.pkcs8().expose()));
+    let lines: Vec<&str> =
+        (0..body.expose().len()).step_by(64).map(|at| &body.expose()[at..body.expose().len().min(at + 64)]).collect();
+    Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n")))
+}
+
+/// What to open, with which certificate, user and password, and what will happen.
+fn guide(dir: &Path, url: &str, cast: &Cast) -> String {
+    let (user, due) = (&cast.users[0], &cast.terminals[0]);
+    let dir = dir.display();
+    let p12 = due.p12.display();
+    let until = Timestamp::parse(&due.not_after).map(Timestamp::jst_text).unwrap_or_default();
+    format!(
+        "\nTegata デモを開始しました: {url}\n\
+         1. {dir}/ca.pem を「信頼できる認証局」として、{dir}/{p12} を「あなたの証明書」としてブラウザーに入れます。\n   \
+            インポートのパスワード: {p12_password}\n   \
+            (`tegata demo --open` なら、準備のできた Chromium が開きます)\n\
+         2. {url} を開き、証明書を選んで「OK」。ユーザー {user}、パスワード {password} でログインします。\n\
+         3. 「{terminal}」の証明書は {until} まで(残り60日)なので、マスターメニューに「証明書更新チェック」が出ます。\n   \
+            「更新」→「こちら」→「確認する」で、新しい証明書とパスワードが手に入ります。\n\
+         \nThe Tegata demo is running: {url}\n\
+         1. Import {dir}/ca.pem as an authority and {dir}/{p12} as your certificate into a browser.\n   \
+            Import password: {p12_password}\n   \
+            (`tegata demo --open` opens a Chromium where this is done already)\n\
+         2. Open {url}, choose the certificate, press OK. Log in as {user} with password {password}.\n\
+         3. The certificate of this terminal ends {until} JST, 60 days from now, so the master menu shows 証明書更新チェック\n   \
+            (certificate renewal). Press 更新 (Renew), then こちら (here), then 確認する (show the password).\n\
+         \nほかの端末 / other terminals ({dir}/demo.json):\n{others}\n\
+         止めるには Ctrl-C、消すには rm -r {dir} / Ctrl-C stops, rm -r {dir} removes everything.\n",
+        p12_password = due.p12_password,
+        user = user.name,
+        password = user.password,
+        terminal = due.name,
+        others = cast.terminals[1..]
+            .iter()
+            .map(|t| format!("  {}/{} {} [{}] {}", t.customer, t.client, t.name, t.state, t.not_after))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_configuration_is_valid_and_stays_on_loopback() {
+        let text = configuration("127.0.0.1:8443".parse().expect("an address"));
+        let checked = Checked::parse(&text, Path::new("tegata.toml"), Path::new("/tmp")).expect("valid");
+        assert_eq!(checked.config.server.url, "https://localhost:8443");
+        assert_eq!(checked.config.server.alias_urls[0], "https://alt1.localhost:8443");
+        assert!(checked.config.server.hosts.contains(&"alt1.localhost".to_owned()));
+        assert_eq!(checked.config.portal.application.len(), 2);
+    }
+}

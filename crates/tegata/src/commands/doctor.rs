@@ -1,0 +1,187 @@
+//! `tegata doctor`: looks at a deployment and names each weakness with its remedy. Exit code 1 when something needs doing now.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+use tegata_core::access::Actor;
+use tegata_core::profile::KeyKind;
+use tegata_core::time::{Clock, Days};
+use tegata_pki::issuer::IssuerCert;
+use tegata_pki::pem;
+use tegata_store::{CertFilter, Reader};
+
+use crate::config::Checked;
+use crate::deployment;
+use crate::out::Out;
+use crate::system::SystemClock;
+
+/// How serious a finding is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Good,
+    Advice,
+    Problem,
+}
+
+struct Finding {
+    level: Level,
+    what: String,
+    remedy: &'static str,
+}
+
+/// Runs the command.
+pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
+    let checked = deployment::config(path)?;
+    let mut findings = Vec::new();
+    tls(&checked, &mut findings);
+    files(&checked, &mut findings);
+    issuing_ca(&checked, &mut findings);
+    match deployment::register(&checked).await {
+        Ok(store) => register(&store.reader(), &mut findings).await?,
+        Err(error) => findings.push(problem(
+            format!("{error:#}"),
+            "restore the database file, or run `tegata init` for a new deployment",
+        )),
+    }
+    let lines: Vec<String> = findings.iter().map(line).collect();
+    let values: Vec<_> =
+        findings.iter().map(|f| json!({ "level": word(f.level), "what": f.what, "remedy": f.remedy })).collect();
+    out.say(&lines.join("\n"), &json!({ "findings": values }))?;
+    let bad = findings.iter().any(|finding| finding.level == Level::Problem);
+    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Good => "good",
+        Level::Advice => "advice",
+        Level::Problem => "problem",
+    }
+}
+
+fn line(finding: &Finding) -> String {
+    let mark = match finding.level {
+        Level::Good => "ok      ",
+        Level::Advice => "advice  ",
+        Level::Problem => "PROBLEM ",
+    };
+    let remedy = if finding.remedy.is_empty() { String::new() } else { format!("\n          -> {}", finding.remedy) };
+    format!("{mark}  {}{remedy}", finding.what)
+}
+
+fn good(what: impl Into<String>) -> Finding {
+    Finding { level: Level::Good, what: what.into(), remedy: "" }
+}
+
+fn advice(what: impl Into<String>, remedy: &'static str) -> Finding {
+    Finding { level: Level::Advice, what: what.into(), remedy }
+}
+
+fn problem(what: impl Into<String>, remedy: &'static str) -> Finding {
+    Finding { level: Level::Problem, what: what.into(), remedy }
+}
+
+fn tls(checked: &Checked, findings: &mut Vec<Finding>) {
+    findings.push(match &checked.config.server.allow_tls12 {
+        None => good("TLS 1.3 only"),
+        Some(reason) => advice(
+            format!("TLS 1.2 is on: {reason}"),
+            "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
+        ),
+    });
+    if checked.config.server.alias_urls.is_empty() {
+        findings.push(advice(
+            "no alias host name: 「証明書を選び直す」 can only say \"close the browser\"",
+            "add a second DNS name of the server to server.alias_urls and server.hosts",
+        ));
+    }
+    if checked.config.portal.support_phone.is_none() {
+        findings.push(advice("no support phone on the pages of locked-out terminals", "set portal.support_phone"));
+    }
+    if checked.terminal_profile.allows(KeyKind::Rsa2048) {
+        findings.push(advice(
+            "the terminal profile allows RSA-2048, which ends with 2030",
+            "remove rsa2048 from key_kinds unless old programs need it",
+        ));
+    }
+}
+
+fn files(checked: &Checked, findings: &mut Vec<Finding>) {
+    let keys = checked.path(&checked.config.authority.key_folder);
+    if keys.join("root.sealed").exists() {
+        findings.push(advice(
+            "the root CA's sealed key is on this machine",
+            "move keys/root.sealed to an offline medium; it is needed only to make another issuing CA",
+        ));
+    } else {
+        findings.push(good("the root CA's key is offline"));
+    }
+    for name in ["issuing.sealed", "vault.sealed"] {
+        let path = keys.join(name);
+        match std::fs::metadata(&path) {
+            Err(error) => findings.push(problem(
+                format!("{}: {error}", path.display()),
+                "restore it from the backup: nothing works without it",
+            )),
+            Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
+                findings.push(problem(format!("{} can be read by others", path.display()), "chmod 600 it"));
+            }
+            Ok(_) => findings.push(good(format!("{name} is readable by its owner only"))),
+        }
+    }
+}
+
+fn issuing_ca(checked: &Checked, findings: &mut Vec<Finding>) {
+    let path = checked.path(&checked.config.authority.certificate_folder).join("issuing.pem");
+    let read = std::fs::read_to_string(&path).ok().and_then(|text| pem::certificates(&text).ok());
+    let Some(cert) = read.and_then(|found| IssuerCert::from_der(&found[0]).ok()) else {
+        findings.push(problem(format!("{} cannot be read", path.display()), "restore it from the backup"));
+        return;
+    };
+    let now = SystemClock.now();
+    let validity = cert.validity();
+    if now < validity.not_before {
+        let what = format!("the clock says {now}, before the issuing CA began ({})", validity.not_before);
+        findings.push(problem(what, "set the clock (chronyd or systemd-timesyncd)"));
+    }
+    let full_life = now.plus_years_jst(checked.terminal_profile.validity_years());
+    findings.push(if validity.not_after < full_life {
+        advice(
+            format!("the issuing CA ends {}: new certificates no longer get their full life", validity.not_after),
+            "plan another issuing CA",
+        )
+    } else {
+        good(format!("the issuing CA lives until {}", validity.not_after))
+    });
+}
+
+async fn register(reader: &Reader, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+    let scope = Actor::System { job: "doctor" }.scope();
+    let now = SystemClock.now();
+    let filter = CertFilter {
+        ending_from: Some(now),
+        ending_before: Some(now.plus_days(Days(30))),
+        revoked: Some(false),
+        ..CertFilter::default()
+    };
+    let ending = reader.certificates(scope, &filter, 10_000, None).await?;
+    let mut alone = 0;
+    for cert in &ending {
+        let siblings = reader.certificates_of_terminal(scope, cert.terminal).await?;
+        let covered = siblings
+            .iter()
+            .any(|other| other.used_at.is_some() && other.revoked.is_none() && other.not_after > cert.not_after);
+        alone += usize::from(!covered);
+    }
+    findings.push(if alone == 0 {
+        good("no terminal loses its last certificate within 30 days")
+    } else {
+        problem(
+            format!("{alone} terminal(s) lose their last certificate within 30 days and have not used a newer one"),
+            "`tegata cert list --expiring-before DATE` names them: call these clinics",
+        )
+    });
+    Ok(())
+}

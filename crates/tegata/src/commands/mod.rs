@@ -1,0 +1,12 @@
+//! One file for each command. They read arguments, call the authority or a reader, and print.
+
+pub mod audit;
+mod browser;
+pub mod cert;
+pub mod config;
+pub mod customer;
+pub mod demo;
+pub mod doctor;
+pub mod init;
+pub mod terminal;
+pub mod user;

@@ -1,0 +1,119 @@
+//! `tegata terminal add | list | show`
+
+use std::path::Path;
+
+use serde_json::json;
+use tegata_core::id::{ClientNumber, CustomerId, TerminalId};
+use tegata_core::terminal::Terminal;
+use tegata_store::Reader;
+
+use crate::deployment;
+use crate::out::Out;
+
+/// What to do with terminals.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Register a terminal (it has no certificate yet: see `tegata cert issue`).
+    #[command(after_help = "Example:\n  tegata terminal add --customer u00000001 --name 受付1")]
+    Add {
+        /// Whose terminal.
+        #[arg(long)]
+        customer: CustomerId,
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// Its number such as client0001; the customer's next free one when left out.
+        #[arg(long)]
+        client: Option<ClientNumber>,
+    },
+    /// List terminals.
+    List {
+        /// Only of this customer.
+        #[arg(long)]
+        customer: Option<CustomerId>,
+    },
+    /// Show one, with its certificates.
+    #[command(after_help = "Example:\n  tegata terminal show u00000001/client0001")]
+    Show {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
+        terminal: TerminalName,
+    },
+}
+
+/// How an operator names a terminal.
+#[derive(Clone, Debug)]
+pub enum TerminalName {
+    /// By customer and number.
+    Number(CustomerId, ClientNumber),
+    /// By its id.
+    Id(TerminalId),
+}
+
+impl std::str::FromStr for TerminalName {
+    type Err = tegata_core::id::ParseIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((customer, client)) => Ok(Self::Number(customer.parse()?, client.parse()?)),
+            None => text.parse().map(Self::Id),
+        }
+    }
+}
+
+impl TerminalName {
+    /// The terminal's row.
+    pub async fn find(&self, reader: &Reader) -> anyhow::Result<Terminal> {
+        let scope = deployment::operator().scope();
+        let found = match self {
+            Self::Number(customer, client) => reader.terminal_by_client(scope, *customer, *client).await?,
+            Self::Id(id) => reader.terminal(scope, *id).await?,
+        };
+        found.ok_or_else(|| anyhow::anyhow!("no such terminal (see `tegata terminal list`)"))
+    }
+}
+
+/// Runs the command.
+pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> {
+    let actor = deployment::operator();
+    match command {
+        Command::Add { customer, name, client } => {
+            let (_, authority) = deployment::open(path).await?;
+            let terminal = authority.add_terminal(&actor, customer, client, &name).await?;
+            authority.close().await;
+            let text = format!("registered {}/{} {}", terminal.customer, terminal.client, terminal.name);
+            out.say(&text, &value(&terminal))?;
+        }
+        Command::List { customer } => {
+            let store = deployment::register(&deployment::config(path)?).await?;
+            let terminals = store.reader().terminals(actor.scope(), customer).await?;
+            let row =
+                |t: &Terminal| vec![t.customer.to_string(), t.client.to_string(), t.name.clone(), t.id.to_string()];
+            out.table(&["customer", "client", "name", "id"], &terminals.iter().map(row).collect::<Vec<_>>())?;
+        }
+        Command::Show { terminal } => {
+            let store = deployment::register(&deployment::config(path)?).await?;
+            let reader = store.reader();
+            let terminal = terminal.find(&reader).await?;
+            let certificates = reader.certificates_of_terminal(actor.scope(), terminal.id).await?;
+            let mut text = format!("{}/{} {}\n{}\n", terminal.customer, terminal.client, terminal.name, terminal.id);
+            for cert in &certificates {
+                text += &format!("  {}  until {}  {}\n", cert.serial, cert.not_after, super::cert::state(cert));
+            }
+            let mut whole = value(&terminal);
+            whole["certificates"] = certificates.iter().map(super::cert::value).collect();
+            out.say(&text, &whole)?;
+        }
+    }
+    Ok(())
+}
+
+/// A terminal for programs.
+pub fn value(terminal: &Terminal) -> serde_json::Value {
+    json!({
+        "id": terminal.id.to_string(),
+        "customer": terminal.customer.to_string(),
+        "client": terminal.client.to_string(),
+        "name": terminal.name,
+        "created_at": terminal.created_at.to_string(),
+        "retired_at": terminal.retired_at.map(|at| at.to_string()),
+    })
+}

@@ -1,0 +1,329 @@
+//! The configuration file: one struct per topic, unknown keys refused. docs/config.example.toml is its sample and its manual; a test
+//! holds both together. Relative paths are relative to the file.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tegata_core::profile::{Profile, ProfileError, ProfileSettings, Purpose};
+use tegata_core::terminal::{FileNameError, FileNameTemplate};
+
+/// The sample, with every setting explained.
+pub const EXAMPLE: &str = include_str!("../../../docs/config.example.toml");
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The front door.
+    pub server: Server,
+    /// Where the register lives.
+    pub store: Store,
+    /// The CA.
+    pub authority: Authority,
+    /// Certificate profiles by name; `terminal` and `server` must exist.
+    pub profile: BTreeMap<String, ProfileSettings>,
+    /// What people see.
+    pub portal: Portal,
+    /// Logging.
+    #[serde(default)]
+    pub log: Log,
+    /// The folder of the file; filled in when it is read.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address and port for browsers.
+    pub listen: SocketAddr,
+    /// Address and port for `/metrics`, `/healthz` and `/readyz`; loopback.
+    pub operations_listen: SocketAddr,
+    /// The address people type.
+    pub url: String,
+    /// Other names of the same server, so that a browser asks for a certificate anew.
+    pub alias_urls: Vec<String>,
+    /// Names and addresses for the server certificate, when our own CA issues it.
+    pub hosts: Vec<String>,
+    /// PEM chain of a server certificate from elsewhere.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM key of that certificate.
+    pub key_file: Option<PathBuf>,
+    /// Why TLS 1.2 has to be accepted; absent means TLS 1.3 only.
+    pub allow_tls12: Option<String>,
+    /// After how many seconds without contact to the register nobody is let in any more.
+    pub trust_max_age_seconds: i64,
+    /// Connections that one address may hold.
+    pub connections_per_address: usize,
+    /// Connections in all.
+    pub connections: usize,
+    /// Seconds that running requests get when the server stops.
+    pub drain_seconds: u64,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The SQLite file.
+    pub database: PathBuf,
+}
+
+/// `[authority]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// Folder of the sealed keys.
+    pub key_folder: PathBuf,
+    /// Folder of the CA certificates (PEM).
+    pub certificate_folder: PathBuf,
+    /// Where others fetch the CRL; goes into each certificate.
+    pub crl_urls: Vec<String>,
+    /// Where others fetch the issuing CA's certificate; goes into each certificate.
+    pub issuer_urls: Vec<String>,
+    /// How many keys are kept ready for a click.
+    pub key_pool: usize,
+}
+
+/// `[portal]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portal {
+    /// The name on every page.
+    pub service_name: String,
+    /// Who runs the service.
+    pub operator_name: String,
+    /// Whom to call.
+    pub support_phone: Option<String>,
+    /// When somebody answers.
+    pub support_hours: Option<String>,
+    /// How the downloaded file is called.
+    pub file_name: String,
+    /// For how many days the same bundle can be fetched again.
+    pub bundle_days: i64,
+    /// After how many hours a login ends.
+    pub session_hours: i64,
+    /// Applications on the master menu.
+    #[serde(default)]
+    pub application: Vec<Application>,
+}
+
+/// `[[portal.application]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// Its name in Japanese.
+    pub name_ja: String,
+    /// Its name in English.
+    pub name_en: String,
+    /// Where the tile leads.
+    pub url: String,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `text` or `json`.
+    #[serde(default)]
+    pub format: LogFormat,
+    /// What is logged, as `tracing` writes it: `info`, `tegata_gateway=debug,info`.
+    pub level: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Deserialize, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// What is wrong with the file. Each says where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not TOML of our shape: an unknown key, a missing one, a wrong type.
+    #[error("{path}: {message}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected.
+        message: String,
+    },
+    /// A profile that cannot be.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A profile that is missing or of the wrong purpose.
+    #[error("[profile.{0}] is missing, or its purpose is not {1:?}")]
+    MissingProfile(&'static str, &'static str),
+    /// A template that cannot be.
+    #[error("portal.file_name: {0}")]
+    FileName(#[from] FileNameError),
+    /// A value out of range.
+    #[error("{setting} is {value}, but must be {expected}")]
+    Value {
+        /// The setting.
+        setting: &'static str,
+        /// What was written.
+        value: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+}
+
+/// A configuration whose parts have been checked against each other.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// As written.
+    pub config: Config,
+    /// For terminals.
+    pub terminal_profile: Profile,
+    /// For our own listeners.
+    pub server_profile: Profile,
+    /// For downloads.
+    pub file_name: FileNameTemplate,
+}
+
+impl Checked {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::parse(&text, path, folder)
+    }
+
+    /// Checks a text; `path` is for messages, relative paths start at `folder`.
+    pub fn parse(text: &str, path: &Path, folder: &Path) -> Result<Self, ConfigError> {
+        let malformed = |e: toml::de::Error| ConfigError::Malformed { path: path.to_owned(), message: e.to_string() };
+        let mut config: Config = toml::from_str(text).map_err(malformed)?;
+        config.folder = folder.to_owned();
+        check_values(&config)?;
+        let profile = |name: &'static str, purpose: Purpose, word: &'static str| {
+            let settings = config.profile.get(name).filter(|p| p.purpose == purpose);
+            let settings = settings.ok_or(ConfigError::MissingProfile(name, word))?;
+            settings.clone().validate(name).map_err(ConfigError::from)
+        };
+        let terminal_profile = profile("terminal", Purpose::Client, "client")?;
+        let server_profile = profile("server", Purpose::Server, "server")?;
+        let file_name = FileNameTemplate::new(&config.portal.file_name)?;
+        Ok(Self { config, terminal_profile, server_profile, file_name })
+    }
+
+    /// A path of the file, made absolute by the file's own folder.
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.config.folder.join(relative)
+    }
+}
+
+fn check_values(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |setting, value: &dyn ToString, expected| {
+        Err(ConfigError::Value { setting, value: value.to_string(), expected })
+    };
+    let server = &config.server;
+    if !server.operations_listen.ip().is_loopback() {
+        return wrong(
+            "server.operations_listen",
+            &server.operations_listen,
+            "a loopback address: it has no access control",
+        );
+    }
+    for url in std::iter::once(&server.url).chain(&server.alias_urls) {
+        if !url.starts_with("https://") || url.ends_with('/') {
+            return wrong("server.url / server.alias_urls", url, "https://host[:port] without a slash at the end");
+        }
+    }
+    if server.certificate_file.is_some() != server.key_file.is_some() {
+        return wrong("server.certificate_file", &"set alone", "set together with server.key_file");
+    }
+    if server.certificate_file.is_none() && server.hosts.is_empty() {
+        return wrong("server.hosts", &"empty", "at least one name, or server.certificate_file and key_file");
+    }
+    if server.trust_max_age_seconds < 5 {
+        return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
+    }
+    if server.connections == 0 || server.connections_per_address == 0 {
+        return wrong("server.connections", &0, "1 or more");
+    }
+    if !(1..=30).contains(&config.portal.bundle_days) {
+        return wrong("portal.bundle_days", &config.portal.bundle_days, "1 to 30");
+    }
+    if !(1..=168).contains(&config.portal.session_hours) {
+        return wrong("portal.session_hours", &config.portal.session_hours, "1 to 168");
+    }
+    for tile in &config.portal.application {
+        if !(tile.url.starts_with("https://") || tile.url.starts_with("http://") || tile.url.starts_with('/')) {
+            return wrong("portal.application.url", &tile.url, "https://…, http://… or a path");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Checked, ConfigError> {
+        Checked::parse(text, Path::new("tegata.toml"), Path::new("/etc/tegata"))
+    }
+
+    #[test]
+    fn the_sample_is_accepted_and_its_paths_start_at_its_folder() {
+        let checked = parse(EXAMPLE).expect("the sample is valid");
+        assert_eq!(checked.terminal_profile.validity_years(), 3);
+        assert_eq!(checked.terminal_profile.renewal_window().0, 90);
+        assert_eq!(checked.path(&checked.config.store.database), Path::new("/etc/tegata/tegata.db"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let text = EXAMPLE.replace("[store]", "[store]\ncolour = \"red\"");
+        let message = parse(&text).expect_err("unknown key").to_string();
+        assert!(message.contains("unknown field `colour`") && message.contains("line"), "{message}");
+    }
+
+    #[test]
+    fn nothing_has_a_default_validity() {
+        let text = EXAMPLE.replace("validity_years = 3\n", "");
+        assert!(parse(&text).expect_err("missing").to_string().contains("validity_years"));
+    }
+
+    #[test]
+    fn metrics_on_a_public_address_are_refused() {
+        let text = EXAMPLE.replace("operations_listen = \"127.0.0.1:9464\"", "operations_listen = \"0.0.0.0:9464\"");
+        assert!(parse(&text).expect_err("public").to_string().contains("loopback"));
+    }
+
+    /// Every field of the structs above stands in the sample, set or as a comment.
+    #[test]
+    fn the_sample_names_every_setting() {
+        let source = include_str!("config.rs");
+        let structs = source.split("What is wrong with the file").next().expect("the structs come first");
+        let settings: Vec<&str> = structs
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':').map(|(name, _)| name.trim()))
+            .filter(|name| !["folder", "profile"].contains(name) && !name.contains(' '))
+            .collect();
+        assert!(settings.len() > 25, "found {}", settings.len());
+        for name in settings {
+            let found = EXAMPLE.contains(&format!("{name} ="))
+                || EXAMPLE.contains(&format!("[{name}]"))
+                || EXAMPLE.contains(&format!(".{name}]]"));
+            assert!(found, "{name} is not in docs/config.example.toml");
+        }
+    }
+}

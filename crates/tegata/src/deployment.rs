@@ -1,0 +1,94 @@
+//! Opening what `init` made: configuration, register, CA. Turns what can be wrong with them into one sentence and the next step.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tegata_authority::ceremony::{self, Folders};
+use tegata_authority::custody::{CustodyError, Passphrase};
+use tegata_authority::{Authority, KeyPool, Parts, Rules};
+use tegata_core::access::Actor;
+use tegata_core::time::Clock;
+use tegata_pki::issue::Urls;
+use tegata_store::{OpenMode, Store};
+
+use crate::config::Checked;
+use crate::system::{SystemClock, SystemEntropy};
+
+/// Reads and checks the configuration.
+pub fn config(path: &Path) -> anyhow::Result<Checked> {
+    Checked::read(path).with_context(|| {
+        format!(
+            "the configuration is not usable (`tegata config example` prints a sample, `--config {}` names the file)",
+            path.display()
+        )
+    })
+}
+
+/// Opens the register alone, to read: no key, no passphrase.
+pub async fn register(checked: &Checked) -> anyhow::Result<Store> {
+    let path = checked.path(&checked.config.store.database);
+    Store::open(&path, OpenMode::Existing).await.context("the register cannot be opened")
+}
+
+/// Opens the CA over a register. `key_pool` keys are kept ready.
+pub async fn authority_at(
+    checked: &Checked,
+    store: Store,
+    pass: &Passphrase,
+    key_pool: usize,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Authority> {
+    let settings = &checked.config.authority;
+    let (keys, certificates) = (checked.path(&settings.key_folder), checked.path(&settings.certificate_folder));
+    let folders = Folders { keys: &keys, certificates: &certificates };
+    let urls = Urls { crl: settings.crl_urls.clone(), issuer: settings.issuer_urls.clone(), ocsp: Vec::new() };
+    let (ca, vault) = ceremony::open(&store, folders, pass, urls, &*clock).await.context("the CA cannot be opened")?;
+    let kind = checked.terminal_profile.own_key_kind();
+    let portal = &checked.config.portal;
+    let rules = Rules {
+        terminal_profile: checked.terminal_profile.clone(),
+        server_profile: checked.server_profile.clone(),
+        file_name: checked.file_name.clone(),
+        bundle_days: portal.bundle_days,
+        session_hours: portal.session_hours,
+    };
+    let entropy = Arc::new(SystemEntropy);
+    Ok(Authority::new(Parts { store, ca, vault, keys: KeyPool::start(kind, key_pool), rules, clock, entropy }))
+}
+
+/// Configuration, register and CA in one go, for commands that change something.
+pub async fn open(path: &Path) -> anyhow::Result<(Checked, Authority)> {
+    let checked = config(path)?;
+    let store = register(&checked).await?;
+    let authority = authority_at(&checked, store, &passphrase()?, 0, Arc::new(SystemClock)).await?;
+    Ok((checked, authority))
+}
+
+/// The passphrase, from the first of: TEGATA_PASSPHRASE, the file named by TEGATA_PASSPHRASE_FILE, the systemd credential
+/// `tegata-passphrase`.
+pub fn passphrase() -> anyhow::Result<Passphrase> {
+    if let Some(text) = std::env::var_os("TEGATA_PASSPHRASE") {
+        return Ok(Passphrase::new(text.into_encoded_bytes()).context("TEGATA_PASSPHRASE")?);
+    }
+    let credential =
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join("tegata-passphrase"));
+    let file = std::env::var_os("TEGATA_PASSPHRASE_FILE").map(Into::into).or(credential.filter(|path| path.exists()));
+    let Some(file) = file else {
+        anyhow::bail!(
+            "no passphrase for the sealed keys: set TEGATA_PASSPHRASE_FILE to a file that holds it (or TEGATA_PASSPHRASE, \
+             or give systemd's LoadCredential=tegata-passphrase:FILE)"
+        );
+    };
+    let bytes = std::fs::read(&file).map_err(|source| CustodyError::File { path: file.clone(), source })?;
+    Passphrase::new(bytes).with_context(|| file.display().to_string())
+}
+
+/// Who sits at this shell, for the operation log.
+pub fn operator() -> Actor {
+    let name = ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| "root".into());
+    Actor::Operator { name: name.chars().filter(|c| !c.is_control()).take(64).collect() }
+}

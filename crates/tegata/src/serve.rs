@@ -1,0 +1,296 @@
+//! The wiring: register, authority, gate and portal become one process. The only place that knows all of them; it holds no rule.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tegata_authority::Authority;
+use tegata_authority::custody::Passphrase;
+use tegata_core::time::{Clock, Days};
+use tegata_gateway::limits::Limits;
+use tegata_gateway::listener::{Door, Listener};
+use tegata_gateway::server_cert::{Reload, ServerCert};
+use tegata_gateway::tls::{TlsFront, TlsSettings};
+use tegata_store::{ServeLock, Store};
+use tegata_web::{Health, PortalConfig, Tile, WebState};
+use tokio::sync::watch;
+
+use crate::config::{Checked, LogFormat};
+use crate::deployment;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::trust_feed::{TrustFeed, notice_first_use};
+
+/// How often lapsed bundles, ended sessions and old failures are swept out.
+const SWEEP: Duration = Duration::from_secs(300);
+/// How often the files of the server certificate are looked at.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
+
+/// `tegata serve`
+pub async fn run(config: &Path) -> anyhow::Result<()> {
+    let checked = deployment::config(config)?;
+    start_log(&checked);
+    let passphrase = deployment::passphrase()?;
+    Server::bind(checked, &passphrase).await?.run().await
+}
+
+/// Log lines on standard error, as the configuration says; the environment's RUST_LOG wins.
+pub fn start_log(checked: &Checked) {
+    use tracing_subscriber::EnvFilter;
+    let level = checked.config.log.level.as_deref().unwrap_or("info");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match checked.config.log.format {
+        LogFormat::Text => lines.with_ansi(false).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "a log is running already");
+    }
+}
+
+/// A deployment with its sockets open, ready to run.
+pub struct Server {
+    checked: Checked,
+    authority: Authority,
+    store: Store,
+    feed: TrustFeed,
+    front: Arc<TlsFront>,
+    certificate: Arc<ServerCert>,
+    listener: Listener,
+    operations: Listener,
+    metrics: PrometheusHandle,
+    _lock: ServeLock,
+}
+
+impl Server {
+    /// Opens everything and binds both ports; nothing is served yet.
+    pub async fn bind(checked: Checked, passphrase: &Passphrase) -> anyhow::Result<Self> {
+        let settings = &checked.config.server;
+        let store = deployment::register(&checked).await?;
+        let lock = store.lock_for_serving()?;
+        let listener = Listener::bind(settings.listen).await.context("server.listen")?;
+        let operations = Listener::bind(settings.operations_listen).await.context("server.operations_listen")?;
+        let metrics = recorder()?;
+        let pool = checked.config.authority.key_pool;
+        let clock = Arc::new(SystemClock);
+        let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
+        let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
+        let feed = TrustFeed::start(authority.clone(), max_age).await?;
+        let certificate = Arc::new(server_certificate(&checked, &authority).await?);
+        let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
+        let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
+        Ok(Self { authority, store, feed, front, certificate, listener, operations, metrics, _lock: lock, checked })
+    }
+
+    /// The address people type.
+    pub fn url(&self) -> String {
+        self.checked.config.server.url.clone()
+    }
+
+    /// Other names of it.
+    pub fn alias_urls(&self) -> &[String] {
+        &self.checked.config.server.alias_urls
+    }
+
+    /// Where `/metrics` is.
+    pub fn operations_address(&self) -> SocketAddr {
+        self.operations.local_address()
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, then drains.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let health = self.health();
+        let portal = tegata_web::router(self.web_state(health.clone()))
+            .layer(from_fn_with_state(self.feed.clone(), notice_first_use));
+        let operations = operations_router(self.metrics.clone(), health);
+        let settings = &self.checked.config.server;
+        let limits = Limits {
+            max_connections: settings.connections,
+            max_connections_per_address: settings.connections_per_address,
+            drain_timeout: Duration::from_secs(settings.drain_seconds),
+            ..Limits::default()
+        };
+        let plain_limits = Limits { drain_timeout: Duration::from_secs(1), ..Limits::default() };
+        let jobs = tokio::spawn(self.feed.clone().follow(self.store.commits()));
+        let sweeper = tokio::spawn(sweep(self.authority.clone()));
+        let keeper =
+            tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), self.certificate.clone()));
+        tracing::info!(address = %self.listener.local_address(), url = %settings.url, "open");
+        announce(&[sd_notify::NotifyState::Ready]);
+        let door = self.listener.serve(Door::Tls(self.front.clone()), limits, portal, wait(stopped.clone()));
+        let plain = self.operations.serve(Door::Plain, plain_limits, operations, wait(stopped));
+        let (door, plain) = (tokio::spawn(door), tokio::spawn(plain));
+        stop_signal().await?;
+        tracing::info!("closing: no new connections, running requests may finish");
+        announce(&[sd_notify::NotifyState::Stopping]);
+        stop.send_replace(true);
+        door.await?;
+        plain.await?;
+        for job in [jobs, sweeper, keeper] {
+            job.abort();
+        }
+        self.authority.close().await;
+        Ok(())
+    }
+
+    fn health(&self) -> Arc<dyn Fn() -> Health + Send + Sync> {
+        let feed = self.feed.clone();
+        Arc::new(move || {
+            let fresh = feed.trust().health(SystemClock.now()).is_fresh();
+            let mut problems = Vec::new();
+            if !feed.reachable() {
+                problems.push("the register does not answer".to_owned());
+            }
+            if !fresh {
+                problems.push("the list of revoked certificates is too old: nobody is let in".to_owned());
+            }
+            Health { ready: fresh, problems }
+        })
+    }
+
+    fn web_state(&self, health: Arc<dyn Fn() -> Health + Send + Sync>) -> WebState {
+        let (portal, server) = (&self.checked.config.portal, &self.checked.config.server);
+        let tile = |app: &crate::config::Application| Tile {
+            name_ja: app.name_ja.clone(),
+            name_en: app.name_en.clone(),
+            url: app.url.clone(),
+        };
+        WebState {
+            authority: self.authority.clone(),
+            portal: PortalConfig {
+                service_name: portal.service_name.clone(),
+                operator_name: portal.operator_name.clone(),
+                support_phone: portal.support_phone.clone(),
+                support_hours: portal.support_hours.clone(),
+                own_url: server.url.clone(),
+                alias_urls: server.alias_urls.clone(),
+                applications: portal.application.iter().map(tile).collect(),
+            },
+            csrf_key: self.authority.derived_key("form tokens"),
+            entropy: Arc::new(SystemEntropy),
+            health,
+        }
+    }
+}
+
+/// The operations port: health and metrics, in plain HTTP on loopback.
+fn operations_router(metrics: PrometheusHandle, health: Arc<dyn Fn() -> Health + Send + Sync>) -> Router {
+    let (alive, ready) = (health.clone(), health);
+    let answer = |good: bool, text: String| {
+        let status = if good { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
+        (status, text)
+    };
+    Router::new()
+        .route("/metrics", get(move || async move { metrics.render() }))
+        .route(
+            "/healthz",
+            get(move || async move {
+                let problems = alive().problems;
+                answer(
+                    problems.is_empty(),
+                    if problems.is_empty() { "ok\n".into() } else { problems.join("\n") + "\n" },
+                )
+            }),
+        )
+        .route(
+            "/readyz",
+            get(move || async move {
+                let ready = ready().ready;
+                answer(ready, if ready { "ready\n".into() } else { "not ready\n".into() })
+            }),
+        )
+}
+
+/// One recorder for the process, which tests may start several servers in.
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+/// The certificate for browsers: from the configured files, or a fresh one of our own CA.
+async fn server_certificate(checked: &Checked, authority: &Authority) -> anyhow::Result<ServerCert> {
+    let settings = &checked.config.server;
+    let now = SystemClock.now();
+    if let (Some(chain), Some(key)) = (&settings.certificate_file, &settings.key_file) {
+        return Ok(ServerCert::from_files(&checked.path(chain), &checked.path(key), now)?);
+    }
+    let issued = authority.issue_server(&settings.hosts).await.context("no server certificate for server.hosts")?;
+    Ok(ServerCert::from_der(issued.chain, &issued.key, now)?)
+}
+
+/// Looks at the certificate's files every few seconds, or replaces our own certificate before it ends.
+async fn keep_certificate(checked: Checked, authority: Authority, certificate: Arc<ServerCert>) {
+    let settings = &checked.config.server;
+    let mut ticks = tokio::time::interval(CERTIFICATE_CHECK);
+    let mut complaint = String::new();
+    loop {
+        ticks.tick().await;
+        let now = SystemClock.now();
+        let outcome = if settings.certificate_file.is_some() {
+            certificate.reload_if_changed(now).map(|reload| match reload {
+                Reload::Replaced { not_after } => tracing::info!(%not_after, "the server certificate was read again"),
+                Reload::Unchanged => {}
+            })
+        } else if certificate.not_after() < now.plus_days(checked.server_profile.renewal_window()).plus_days(Days(1)) {
+            match authority.issue_server(&settings.hosts).await {
+                Ok(issued) => certificate.replace(issued.chain, &issued.key, now),
+                Err(error) => {
+                    tracing::error!(%error, "the server certificate could not be replaced");
+                    Ok(())
+                }
+            }
+        } else {
+            Ok(())
+        };
+        let said = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+        if !said.is_empty() && said != complaint {
+            tracing::error!(error = said, "the server certificate could not be read again; the old one stays in use");
+        }
+        complaint = said;
+    }
+}
+
+async fn sweep(authority: Authority) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        match authority.sweep().await {
+            Ok(0) => {}
+            Ok(erased) => tracing::info!(erased, "keys and passwords of lapsed bundles were erased"),
+            Err(error) => tracing::error!(%error, "sweeping failed; it is tried again in a few minutes"),
+        }
+    }
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn announce(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
