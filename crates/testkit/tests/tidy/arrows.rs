@@ -39,6 +39,31 @@ fn the_table_of_arrows_is_what_the_manifests_say() {
 }
 
 #[test]
+fn every_crate_takes_lints_and_versions_from_the_workspace() {
+    let mut findings = Vec::new();
+    let inherits = |value: Option<&toml::Value>| {
+        value.and_then(|v| v.get("workspace")).and_then(toml::Value::as_bool) == Some(true)
+    };
+    for name in crates() {
+        let manifest: toml::Table = read(&format!("crates/{name}/Cargo.toml")).parse().expect("a manifest is TOML");
+        if !inherits(manifest.get("lints")) {
+            findings.push(format!("{name}: [lints] workspace = true is missing"));
+        }
+        for key in ["version", "edition", "rust-version", "license", "publish"] {
+            if !inherits(manifest["package"].get(key)) {
+                findings.push(format!("{name}: {key}.workspace = true is missing"));
+            }
+        }
+        for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let table = manifest.get(table).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+            let own = table.iter().filter(|(_, value)| !inherits(Some(value)));
+            findings.extend(own.map(|(dependency, _)| format!("{name}: {dependency} has a version of its own")));
+        }
+    }
+    none(&findings, "the root Cargo.toml says it once:");
+}
+
+#[test]
 fn no_room_brings_what_it_must_never_have() {
     let runtime = ["tokio", "futures-util", "sd-notify"];
     let network = ["hyper", "hyper-util", "axum", "http", "tower", "tower-http", "rustls", "tokio-rustls", "reqwest"];

@@ -96,6 +96,26 @@ fn nothing_is_left_for_later_and_nothing_is_waved_through() {
     none(&findings, "#[expect(lint, reason = \"...\")] instead of allow; expect(\"why it holds\") instead of unwrap:");
 }
 
+/// The field's word, not a filler (CONTRIBUTING.md, "One word per thing").
+#[test]
+fn names_say_what_a_thing_is() {
+    let mut findings = Vec::new();
+    for source in shipped() {
+        let file = source.path.rsplit('/').next().unwrap_or_default();
+        if ["util.rs", "utils.rs", "helper.rs", "helpers.rs", "misc.rs", "common.rs"].contains(&file) {
+            findings.push(format!("{} is called after nothing", source.path));
+        }
+        for item in type_items(&source) {
+            if ["Manager", "Helper", "Util", "Utils"].iter().any(|end| item.name.ends_with(end)) {
+                findings.push(format!("{}:{} {}", source.path, item.line, item.name));
+            }
+        }
+        let getters = functions(&source).into_iter().filter(|(name, _)| name.starts_with("get_"));
+        findings.extend(getters.map(|(name, _)| format!("{}: {name}", source.path)));
+    }
+    none(&findings, "no get_, Manager, Helper, utils:");
+}
+
 fn place(source: &Source, code: &str, at: usize, phrase: &str) -> String {
     format!("{}:{} {phrase}", source.path, line_of(code, at))
 }
