@@ -1,1 +1,127 @@
-//! placeholder
+//! Everything a browser asks of us: the portal, its sessions, its words. Reads the [`Peer`](tegata_core::peer::Peer) that the listener put
+//! into each request, asks `tegata_authority`, and answers with pages that work without JavaScript. Decides nothing about certificates,
+//! begins no write, signs nothing.
+
+mod assets;
+mod cookie;
+mod csrf;
+mod error;
+mod form;
+mod frame;
+mod gate;
+mod headers;
+mod health;
+mod i18n;
+mod portal;
+mod session;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, get, post};
+use tegata_authority::Authority;
+use tegata_core::secret::{Entropy, Secret};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use health::Health;
+
+/// What the pages are made from.
+pub struct WebState {
+    /// Who may get which certificate.
+    pub authority: Authority,
+    /// What the operator configured.
+    pub portal: PortalConfig,
+    /// The key of the form tokens; a new one at each start is fine, open forms then ask to be sent again.
+    pub csrf_key: Secret<[u8; 32]>,
+    /// Chance for visitors' numbers and log ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Whether the process and what it stands on are well.
+    pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+}
+
+pub(crate) type Shared = Arc<WebState>;
+
+/// What the operator configured about the pages.
+#[derive(Clone, Debug)]
+pub struct PortalConfig {
+    /// The name on every page.
+    pub service_name: String,
+    /// Who runs the service.
+    pub operator_name: String,
+    /// Whom to call.
+    pub support_phone: Option<String>,
+    /// When somebody answers.
+    pub support_hours: Option<String>,
+    /// The address people type, without a path.
+    pub own_url: String,
+    /// Other names of the same server: a browser that asks there asks for a certificate anew.
+    pub alias_urls: Vec<String>,
+    /// The tiles of the master menu.
+    pub applications: Vec<Tile>,
+}
+
+/// An application on the master menu.
+#[derive(Clone, Debug)]
+pub struct Tile {
+    /// Its name in Japanese.
+    pub name_ja: String,
+    /// Its name in English.
+    pub name_en: String,
+    /// Where it is.
+    pub url: String,
+}
+
+/// One way in: a method, a path, and who answers.
+struct Endpoint {
+    method: &'static str,
+    path: &'static str,
+    answer: MethodRouter<Shared>,
+}
+
+/// Every way in. The coverage test walks this list with every kind of visitor.
+fn endpoints() -> Vec<Endpoint> {
+    use portal::{bundle, check, import, landing, log, login, menu, password, renew};
+    let entry = |method, path, answer| Endpoint { method, path, answer };
+    vec![
+        entry("GET", "/", get(menu::front)),
+        entry("GET", "/login", get(login::show)),
+        entry("POST", "/login", post(login::submit)),
+        entry("POST", "/logout", post(login::leave)),
+        entry("GET", "/menu", get(menu::show)),
+        entry("GET", "/renewal", get(bundle::show)),
+        entry("POST", "/renewal", post(renew::submit)),
+        entry("POST", "/renewal/later", post(renew::later)),
+        entry("GET", "/renewal/bundle.p12", get(bundle::download)),
+        entry("GET", "/renewal/password", get(password::show)),
+        entry("POST", "/renewal/password", post(password::reveal)),
+        entry("POST", "/renewal/password.txt", post(password::file)),
+        entry("GET", "/renewal/import", get(import::show)),
+        entry("GET", "/check", get(check::show)),
+        entry("GET", "/log", get(log::show)),
+        entry("POST", "/language", post(landing::language)),
+        entry("GET", "/healthz", get(health::alive)),
+        entry("GET", "/readyz", get(health::ready)),
+        entry("GET", "/assets/{*path}", get(assets::show)),
+    ]
+}
+
+/// Method and path pattern of every way in, as documents and tests name them.
+pub fn routes() -> Vec<(&'static str, &'static str)> {
+    endpoints().into_iter().map(|endpoint| (endpoint.method, endpoint.path)).collect()
+}
+
+/// The portal. Expects a [`Peer`](tegata_core::peer::Peer) in the extensions of each request; without one, nobody was shown.
+pub fn router(state: WebState) -> Router {
+    let state: Shared = Arc::new(state);
+    let ways =
+        endpoints().into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.answer));
+    ways.fallback(error::no_such_page)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(CatchPanicLayer::custom(error::from_panic))
+        .layer(from_fn_with_state(state.clone(), gate::admit))
+        .layer(from_fn_with_state(state.clone(), visit::welcome))
+        .layer(from_fn(headers::harden))
+        .with_state(state)
+}

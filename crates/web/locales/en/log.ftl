@@ -1,0 +1,39 @@
+# The operation log. The action keys end in the words of core::audit::Action, dots written as hyphens.
+
+log-title = Operation log
+log-lead = What was done at “{ $terminal }”.
+log-caption = The newest operation comes first.
+log-empty = There is nothing to show.
+log-when = When
+log-who = Who
+log-what = Operation
+log-outcome = Result
+log-certificate = Certificate
+log-outcome-done = done
+log-outcome-refused = refused
+log-who-terminal = this terminal
+log-who-operator = the operator
+log-who-system = the service
+log-who-visitor = somebody not logged in
+log-pages = Pages of the operation log
+log-newest = Newest operations
+log-older = Older operations
+log-back = Go back
+
+log-action-authority-created = Certificate authority created
+log-action-customer-added = Institution registered
+log-action-user-added = User registered
+log-action-terminal-added = Terminal registered
+log-action-certificate-issued = Certificate made
+log-action-certificate-revoked = Certificate revoked
+log-action-certificate-used = Certificate first used
+log-action-bundle-downloaded = Certificate saved
+log-action-bundle-password-revealed = Password shown
+log-action-bundle-erased = Erased at the end of its time
+log-action-renewal-requested = Certificate renewal
+log-action-renewal-deferred = Renewal put off
+log-action-login-succeeded = Login
+log-action-login-refused = Login failed
+log-action-login-locked = Login paused
+log-action-logout = Logout
+log-action-server-certificate-issued = Server certificate made

@@ -1,0 +1,149 @@
+# Login, menu and the way of a new certificate to its terminal.
+
+login-title = Log in
+login-user = User
+login-password = Password
+login-button = Log in
+login-busy = Logging in
+login-wrong = The user or the password is wrong. Please enter them again.
+login-locked = { $count ->
+    [one] Too many wrong attempts. Logging in is paused; please try again in about { $count } minute.
+   *[other] Too many wrong attempts. Logging in is paused; please try again in about { $count } minutes.
+}
+login-ended = Your login has ended. Please log in again.
+login-other-terminal = Your last login was made at another terminal. Please log in again at this one.
+login-required = You have to log in first.
+
+menu-title = Master menu
+menu-applications = Applications
+menu-no-applications = No applications are set up for this page.
+menu-terminal = This terminal's certificate
+menu-customer = Institution
+menu-end = Valid until
+menu-days = Days left
+
+renew-title = Certificate renewal check
+renew-ends = The certificate of “{ $terminal }” expires on { $end }.
+renew-what-happens = “Renew” makes a new certificate and takes you to the page where you save it. This takes about five minutes. The present certificate works until it expires.
+renew-waiting = A new certificate was already made on { $since }. “Renew” takes you to the page where you save that same certificate.
+renew-waiting-until = You can open that page as often as you like until { $until }.
+renew-by-when = Once the certificate has expired, this terminal cannot connect any more. Please renew before then.
+renew-later-tomorrow = “Later” lets you go on working today. You will be asked again when you log in from tomorrow on.
+renew-later-last-week = “Later” lets you go on working. You will be asked again at your next login.
+renew-button = Renew
+renew-later-button = Later
+renew-busy = Making the certificate
+renew-banner = This terminal's certificate expires on { $end }.
+renew-open-again = Show the renewal notice
+
+newer-title = You are connected with the previous certificate
+newer-either = This terminal already has a newer certificate, valid until { $end }. The present one works until it expires too, so you may choose either.
+newer-serial = The serial number of the newer certificate is { $serial }. Look for it in your browser's list of certificates.
+newer-lost = If the newer certificate cannot be found, it can be made again.
+newer-issue-again = Make the certificate again
+
+steps-label = Steps of the renewal
+steps-save = Save the certificate
+steps-password = See the password
+steps-import = Import
+steps-check = Check the connection
+
+save-title = Save the certificate
+save-heading = Save the certificate
+save-for = This is the new certificate of “{ $terminal }”. It is valid until { $end }.
+save-before-link = To save the new certificate, press
+save-link = here
+save-after-link = .
+save-file = File name
+save-until-label = This page can be opened until
+save-until = Until then this page gives you the same certificate as often as you open it. Afterwards the certificate file and its password are erased from the service.
+save-next = Next: see the password
+
+format-legend = File format
+format-standard = Standard
+format-standard-when = For Windows 10 and Windows 11.
+format-compat = Compatible
+format-compat-when = For older Windows, Mac, iPhone and iPad, or when the standard file says that the password is wrong.
+format-save = Save in this format
+
+password-title = See the password
+password-heading = Password for the import
+password-of = You need this password to import { $file }.
+password-why = Importing the certificate asks for a password of its own. “Show” displays it.
+password-reveal = Show
+password-note = Enter it with the “-” between the groups.
+password-copy = Copy
+password-copied = The password was copied.
+password-selected = The password is selected. Press Ctrl and C to copy it.
+password-save-file = Save as a text file
+password-until = You can see it here as often as you like until { $until }.
+password-file-missing = If you cannot find the certificate file, save it again.
+password-download-again = Save the certificate file again
+password-next = Next: import the certificate
+password-file-bundle = Certificate file: { $file }
+password-file-terminal = Terminal: { $terminal }
+password-file-end = Valid until: { $end }
+password-file-password = Password: { $password }
+password-file-keep = Keep this file together with the certificate file, under lock and key.
+
+import-title = Import the certificate
+import-important = Important
+import-same-terminal = Import the certificate at this terminal, where you renewed it, signed in as the user that you always use.
+import-backup = In case the computer breaks, keep a copy of the certificate file in another place, such as a USB stick.
+import-backup-password = Save the password as a text file and keep it with that copy. One without the other cannot be imported.
+import-backup-guard = Whoever has both can connect as this terminal. Keep the copy locked up, and call the support below at once if it is lost.
+import-windows = Steps on Windows
+import-windows-lead = Press what the pictures show.
+import-step1-title = Open the file
+import-step1-text = Double-click the certificate file in the Downloads folder.
+import-step1-alt = The Downloads folder, where the certificate file, whose name ends in .p12, is double-clicked
+import-step2-title = The wizard starts
+import-step2-text = The Certificate Import Wizard opens. Leave “Current User” and press “Next”.
+import-step2-alt = First page of the Certificate Import Wizard. Current User is chosen and the Next button is marked
+import-step3-title = The file
+import-step3-text = The file name is filled in already. Press “Next”.
+import-step3-alt = The page File to Import. A file name is filled in and the Next button is marked
+import-step4-title = Enter the password
+import-step4-text = Type or paste the password you have seen and press “Next”. Leave the check boxes as they are.
+import-step4-alt = The page Private key protection. The password field is filled in and the Next button is marked
+import-step5-title = Where to store it
+import-step5-text = Leave “Automatically select the certificate store” and press “Next”.
+import-step5-alt = The page Certificate Store. Automatic selection is chosen and the Next button is marked
+import-step6-title = Finish
+import-step6-text = Look it over and press “Finish”.
+import-step6-alt = The last page of the wizard. The Finish button is marked
+import-step7-title = Done
+import-step7-text = When “The import was successful” appears, press “OK”.
+import-step7-alt = The message The import was successful. The OK button is marked
+import-step8-alt = The browser's list of certificates. Two have the same name; the first eight digits of each serial number are the date on which it expires
+import-others = Other systems and browsers
+import-mac = Mac: save the compatible format, double-click the file and add it to “login” in Keychain Access.
+import-ios = iPhone and iPad: save the compatible format, open the file, then install it under “Profile Downloaded” in Settings.
+import-firefox = Firefox: open the certificate manager in Settings and use “Import” under “Your Certificates”.
+import-check = Check the connection with the new certificate
+import-check-lead = When the import is done, press the button below. Your browser will ask for a certificate again.
+import-check-choose = You will see two certificates of the same name. The first eight digits of the serial number are the date on which it expires. Choose the latest date and press “OK”.
+import-check-button = Check the connection
+import-check-close = If the list of certificates does not appear, close all windows of your browser, open it again and log in.
+import-print = Print these steps
+import-back-to-password = See the password again
+import-back-to-save = Save the certificate again
+
+check-title = Check the certificate
+check-new = You are connected with the new certificate.
+check-new-done = The renewal is complete.
+check-old = You are connected with the previous certificate.
+check-old-fine = It works until it expires, so you can go on working.
+check-old-how = If you want to check a certificate that you have just imported, press “Choose the certificate again” and choose the latest date.
+check-only = You are connected with this certificate.
+check-only-after-import = It is the only certificate that this terminal has.
+check-shown = The certificate that was used
+check-all = All certificates of this terminal
+check-either = Until they expire, you may connect with any of them.
+check-progress = State
+check-progress-issued = made, not saved yet
+check-progress-downloaded = saved, not used yet
+check-progress-used = in use
+check-this-one = (this connection)
+check-again = Check again
+check-go-on = Go on working

@@ -1,0 +1,39 @@
+# 操作ログ. The action keys end in the words of core::audit::Action, dots written as hyphens.
+
+log-title = 操作ログ
+log-lead = 「{ $terminal }」で行われた操作です。
+log-caption = 新しい操作から順に表示しています。
+log-empty = 表示する操作はありません。
+log-when = 日時
+log-who = だれが
+log-what = 操作
+log-outcome = 結果
+log-certificate = 証明書
+log-outcome-done = 完了
+log-outcome-refused = 拒否
+log-who-terminal = この端末
+log-who-operator = 運用担当者
+log-who-system = 自動処理
+log-who-visitor = ログイン前の利用者
+log-pages = 操作ログのページ
+log-newest = 最新の操作
+log-older = さらに前の操作
+log-back = 元の画面に戻る
+
+log-action-authority-created = 認証局の作成
+log-action-customer-added = 医療機関の登録
+log-action-user-added = ユーザーの登録
+log-action-terminal-added = 端末の登録
+log-action-certificate-issued = 証明書の作成
+log-action-certificate-revoked = 証明書の失効（無効化）
+log-action-certificate-used = 証明書の使用開始
+log-action-bundle-downloaded = 証明書の保存
+log-action-bundle-password-revealed = パスワードの確認
+log-action-bundle-erased = 保存期間終了による消去
+log-action-renewal-requested = 証明書の更新
+log-action-renewal-deferred = 更新を「あとで」に変更
+log-action-login-succeeded = ログイン
+log-action-login-refused = ログインの失敗
+log-action-login-locked = ログインの一時停止
+log-action-logout = ログアウト
+log-action-server-certificate-issued = サーバー証明書の作成

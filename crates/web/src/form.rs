@@ -1,0 +1,64 @@
+//! Reading forms strictly (`application/x-www-form-urlencoded`, WHATWG URL section 5.1): a broken percent sequence or broken UTF-8 is an
+//! error, never a guess. Unknown fields are ignored by whoever reads. Values are secrets until asked for, since passwords are among them.
+
+use tegata_core::secret::Secret;
+
+/// The fields of a form, in the order they came.
+pub(crate) struct Fields(Vec<(String, Secret<String>)>);
+
+impl Fields {
+    /// Reads a body; `None` where it is broken.
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+        let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+        let fields = pairs.map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=');
+            let (name, value) = at.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
+            Some((decode(name)?, Secret::new(decode(value)?)))
+        });
+        fields.collect::<Option<_>>().map(Self)
+    }
+
+    /// The first value of that name; empty where there is none.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.expose())
+    }
+}
+
+fn decode(text: &[u8]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        match first {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let [high, low, tail @ ..] = rest else { return None };
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                bytes.push(u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?);
+                rest = tail;
+            }
+            byte => bytes.push(*byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_decoded() {
+        let form = Fields::parse("user=%E5%8F%97%E4%BB%98&password=a+b%2Bc&&empty=&flag".as_bytes()).expect("valid");
+        assert_eq!(form.text("user"), "受付");
+        assert_eq!(form.text("password"), "a b+c");
+        assert_eq!((form.text("empty"), form.text("flag"), form.text("other")), ("", "", ""));
+    }
+
+    #[test]
+    fn broken_forms_are_errors() {
+        for wrong in ["user=%", "user=%4", "user=%zz", "user=%ff", "%c3=1"] {
+            assert!(Fields::parse(wrong.as_bytes()).is_none(), "{wrong}");
+        }
+    }
+}
