@@ -24,13 +24,13 @@ const DESKTOP = { width: 1280, height: 800 };
 
 /**
  * Opens a browser over a store that holds the certificates of these terminals (`{ p12, password }`).
- * The certificate is chosen by Chromium itself, by policy; `reducedMotion` keeps pictures stable.
+ * The certificate is chosen by Chromium itself, by policy. `anyServer` accepts any server certificate, for servers under another clock.
  */
-export async function openBrowser(demo, terminals = [], { javaScript = true, viewport = DESKTOP } = {}) {
+export async function openBrowser(demo, terminals = [], { javaScript = true, viewport = DESKTOP, anyServer = false } = {}) {
   const home = makeHome(demo.caPem);
   for (const terminal of terminals) importP12(home, terminal.p12, terminal.password);
   writePolicy(home, demo.issuerName);
-  const browser = new Browser(home, demo, { javaScript, viewport });
+  const browser = new Browser(home, demo, { javaScript, viewport, anyServer });
   await browser.launch();
   return browser;
 }
@@ -42,13 +42,14 @@ class Browser {
     this.options = options;
     this.problems = [];
     this.expected = [];
+    demo.browsers.add(this);
   }
 
   async launch() {
     this.context = await chromium.launchPersistentContext(join(this.home, 'profile'), {
       executablePath: WRAPPER,
       ignoreDefaultArgs: ['--headless'],
-      args: FLAGS,
+      args: this.options.anyServer ? [...FLAGS, '--ignore-certificate-errors'] : FLAGS,
       env: { ...process.env, HOME: this.home, TEGATA_E2E_ETC: join(this.home, 'etc'), LANG: 'ja_JP.UTF-8', LANGUAGE: 'ja' },
       viewport: this.options.viewport,
       javaScriptEnabled: this.options.javaScript,
@@ -90,6 +91,7 @@ class Browser {
 
   /** Ends the browser; fails when a page had an error, a violation of its security policy or a failed request. */
   async close() {
+    this.demo.browsers.delete(this);
     await this.context.close();
     rmSync(this.home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     const left = this.problems.filter((problem) => !this.expected.some((pattern) => pattern.test(problem)));

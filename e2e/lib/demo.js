@@ -9,7 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { X509Certificate } from 'node:crypto';
 
-import { attempt, run, until } from './run.js';
+import { run, until } from './run.js';
 import { splitPem } from './nss.js';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -36,6 +36,9 @@ class Demo {
     this.clockFile = clock ? join(folder, 'clock') : null;
     if (this.clockFile) writeFileSync(this.clockFile, '+0\n');
     this.logFile = join(folder, 'server.log');
+    this.browsers = new Set();
+    this.madeNames = [];
+    process.once('exit', () => this.server?.kill('SIGKILL'));
   }
 
   /** Starts the server with the given arguments and waits until it answers. */
@@ -64,7 +67,7 @@ class Demo {
   }
 
   serverEnv() {
-    const env = { ...process.env, TZ: 'UTC', RUST_BACKTRACE: '1' };
+    const env = { ...this.operatorEnv(), RUST_BACKTRACE: '1' };
     if (!this.clockFile) return env;
     return {
       ...env,
@@ -73,6 +76,7 @@ class Demo {
       FAKETIME_NO_CACHE: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
       DONT_FAKE_MONOTONIC: '1',
+      NO_FAKE_STAT: '1',
     };
   }
 
@@ -173,21 +177,21 @@ class Demo {
 
   /** Runs a command of the operator on this deployment and returns its output. */
   cli(...args) {
-    return run(TEGATA, [...args, '--config', join(this.dir, 'tegata.toml')], { env: this.operatorEnv(), cwd: this.folder });
+    return run(TEGATA, ['--config', this.config, ...args], { env: this.operatorEnv(), cwd: this.folder });
   }
 
   /** The same, parsed from `--json`. */
   cliJson(...args) {
-    return JSON.parse(this.cli(...args, '--json'));
-  }
-
-  /** Like `cli`, but returns the exit status instead of throwing. */
-  tryCli(...args) {
-    return attempt(TEGATA, [...args, '--config', join(this.dir, 'tegata.toml')], { env: this.operatorEnv(), cwd: this.folder });
+    return JSON.parse(this.cli('--json', ...args));
   }
 
   operatorEnv() {
-    return { ...process.env, TZ: 'UTC' };
+    return { ...process.env, TZ: 'UTC', TEGATA_PASSPHRASE_FILE: join(this.dir, 'passphrase.txt') };
+  }
+
+  /** The configuration file. */
+  get config() {
+    return join(this.dir, 'tegata.toml');
   }
 
   /**
@@ -195,14 +199,17 @@ class Demo {
    * `terminal add` and `cert issue`. Returns the same shape as `terminal`.
    */
   newTerminal(notAfter, { customer = this.customer, name = 'テスト端末' } = {}) {
-    this.made = (this.made ?? 100) + 1;
-    const client = `client${String(this.made).padStart(4, '0')}`;
-    this.cli('terminal', 'add', '--customer', customer, '--client', client, '--name', `${name}${this.made}`);
-    const p12 = join(this.folder, `${customer}-${client}.p12`);
+    const number = 101 + this.madeNames.length;
+    const client = `client${String(number).padStart(4, '0')}`;
+    this.madeNames.push(`${name}${number}`);
+    const terminal = `${customer}/${client}`;
+    this.cli('terminal', 'add', '--customer', customer, '--client', client, '--name', `${name}${number}`);
     const end = notAfter.toISOString().replace(/\.\d+Z$/, 'Z');
-    const issued = this.cliJson('cert', 'issue', '--customer', customer, '--client', client, '--not-after', end, '--out', p12);
-    const password = issued.password ?? issued.p12_password;
-    return { ...readP12(p12, password, this.folder), name: `${name}${this.made}`, customer, client, p12, password, notAfter };
+    const where = ['--out', join(this.folder, client), '--key', 'p256'];
+    const issued = this.cliJson('cert', 'issue', terminal, '--not-after', end, ...where);
+    const p12 = resolve(this.folder, issued.p12);
+    const password = readFileSync(resolve(this.folder, issued.password_file), 'utf8').trim();
+    return { ...readP12(p12, password, this.folder), name: `${name}${number}`, customer, client, p12, password, notAfter };
   }
 
   /** Ends the server at once with a signal and waits until it is gone. */
@@ -215,11 +222,12 @@ class Demo {
   /** Starts the server anew on the same folder, as after a crash or an update. */
   async restart() {
     await this.kill('SIGTERM');
-    await this.start(['serve', '--config', join(this.dir, 'tegata.toml')]);
+    await this.start(['serve', '--config', this.config]);
   }
 
-  /** Stops the server and removes the folder; the log is kept in artifacts/ when asked for. */
+  /** Stops the server, closes the browsers that a failed test left open, and removes the folder (kept with TEGATA_E2E_KEEP=1). */
   async stop() {
+    for (const browser of [...this.browsers]) await browser.close().catch(() => {});
     const server = this.server;
     server?.kill('SIGTERM');
     const late = setTimeout(() => server?.kill('SIGKILL'), 15_000);
