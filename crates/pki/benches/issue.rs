@@ -1,0 +1,2 @@
+//! How long issuing takes.
+fn main() {}
