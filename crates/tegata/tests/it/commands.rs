@@ -1,0 +1,139 @@
+//! Commands as an operator types them: good input does one thing, bad input says what, why and what next, and leaves nothing half-made.
+
+use crate::bed::{Bed, run, tegata};
+
+/// Runs a command that must fail, and looks for words in what it says.
+fn refused(command: &mut std::process::Command, words: &[&str]) {
+    let (output, stdout, stderr) = run(command);
+    assert!(!output.status.success(), "it succeeded: {stdout}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "no {word:?} in: {stderr}");
+    }
+}
+
+#[test]
+fn customers_people_and_terminals_are_registered_and_found_again() {
+    let bed = Bed::new();
+    let file = bed.dir.join("pw.txt");
+    std::fs::write(&file, "a-long-password\n").expect("writable");
+    let file = file.to_str().expect("ASCII").to_owned();
+    let steps: [&[&str]; 3] = [
+        &["customer", "add", "--code", "103001", "--name", "ひだまりクリニック"],
+        &["user", "add", "--customer", "u00000001", "--name", "uketsuke", "--password-file", &file],
+        &["terminal", "add", "--customer", "u00000001", "--name", "受付1"],
+    ];
+    for step in steps {
+        let (output, _, stderr) = run(&mut bed.command(step));
+        assert!(output.status.success(), "{step:?}: {stderr}");
+    }
+    let (_, shown, _) = run(&mut bed.command(&["--json", "customer", "show", "u00000001"]));
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["users"][0]["name"], "uketsuke");
+    assert_eq!(shown["terminals"][0]["client"], "client0001");
+
+    let out = bed.dir.join("handover");
+    let out = out.to_str().expect("ASCII");
+    let (output, issued, stderr) =
+        run(&mut bed.command(&["--json", "cert", "issue", "u00000001/client0001", "--out", out]));
+    assert!(output.status.success(), "{stderr}");
+    let issued: serde_json::Value = serde_json::from_str(&issued).expect("JSON");
+    assert!(std::path::Path::new(issued["p12"].as_str().expect("a path")).exists());
+    assert!(std::path::Path::new(issued["password_file"].as_str().expect("a path")).exists());
+
+    refused(&mut bed.command(&["customer", "add", "--code", "103001", "--name", "もう一つ"]), &["103001"]);
+    refused(&mut bed.command(&["terminal", "add", "--customer", "u00000077", "--name", "受付"]), &["u00000077"]);
+    refused(&mut bed.command(&["terminal", "show", "u00000001/client0099"]), &["tegata terminal list"]);
+    refused(
+        &mut bed.command(&["cert", "issue", "u00000001/client0001", "--out", out, "--not-after", "2020-01-01"]),
+        &["not possible"],
+    );
+    let (output, text, _) = run(&mut bed.command(&["audit", "verify"]));
+    assert!(output.status.success() && text.contains("intact"), "{text}");
+}
+
+#[test]
+fn wrong_passphrases_and_broken_files_are_told_in_one_sentence() {
+    let bed = Bed::new();
+    refused(
+        bed.command(&["serve"]).env("TEGATA_PASSPHRASE", "another passphrase"),
+        &["does not open", "issuing.sealed"],
+    );
+    refused(bed.command(&["serve"]).env("TEGATA_PASSPHRASE", "short"), &["fewer than 12"]);
+    refused(bed.command(&["serve"]).env_remove("TEGATA_PASSPHRASE"), &["TEGATA_PASSPHRASE_FILE"]);
+    refused(
+        bed.command(&["serve"]).env_remove("TEGATA_PASSPHRASE").env("TEGATA_PASSPHRASE_FILE", "/nowhere"),
+        &["/nowhere"],
+    );
+
+    let config = std::fs::read_to_string(bed.config()).expect("readable");
+    std::fs::write(bed.config(), config.replace("[store]", "[store]\ncolour = 1")).expect("writable");
+    refused(&mut bed.command(&["config", "check"]), &["colour", "tegata.toml"]);
+    std::fs::write(bed.config(), &config).expect("writable");
+
+    std::fs::write(bed.dir.join("ca/issuing.pem"), "-----BEGIN CERTIFICATE-----\nrubbish\n").expect("writable");
+    refused(&mut bed.command(&["serve"]), &["issuing.pem"]);
+    std::fs::remove_file(bed.dir.join("tegata.db")).expect("there");
+    refused(&mut bed.command(&["customer", "list"]), &["tegata.db"]);
+}
+
+#[test]
+fn a_taken_port_and_a_second_server_are_told_apart() {
+    let bed = Bed::new();
+    let taken = std::net::TcpListener::bind(bed.address).expect("free until now");
+    refused(&mut bed.command(&["serve"]), &["already in use", &bed.address.port().to_string()]);
+    drop(taken);
+    let _server = bed.serve();
+    refused(&mut bed.command(&["serve"]), &["tegata.db"]);
+}
+
+#[test]
+fn init_never_touches_a_folder_with_something_in_it_and_leaves_nothing_half_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("x");
+    std::fs::create_dir(&dir).expect("made");
+    std::fs::write(dir.join("precious"), "1").expect("written");
+    let init = |dir: &std::path::Path| {
+        let mut command = tegata();
+        command.args(["init", "--organization", "A", "--host", "a.example", "--dir"]).arg(dir);
+        command
+    };
+    refused(&mut init(&dir), &["nothing was changed"]);
+    assert_eq!(std::fs::read_dir(&dir).expect("readable").count(), 1);
+    let missing = folder.path().join("no/such/parent");
+    refused(init(&missing).env("TEGATA_PASSPHRASE", "short"), &["fewer than 12"]);
+    assert!(!missing.exists());
+    let fresh = folder.path().join("fresh");
+    let (output, stdout, _) = run(init(&fresh).arg("--dry-run"));
+    assert!(output.status.success() && stdout.contains("would make") && !fresh.exists());
+}
+
+#[test]
+fn the_doctor_names_weaknesses_with_their_remedy() {
+    let bed = Bed::new();
+    let config = std::fs::read_to_string(bed.config()).expect("readable");
+    let weak = config
+        .replace("# allow_tls12 = ", "allow_tls12 = ")
+        .replace("[\"p256\"]\nvalidity_years = 3", "[\"rsa2048\"]\nvalidity_years = 3");
+    std::fs::write(bed.config(), weak).expect("writable");
+    let (output, text, _) = run(&mut bed.command(&["doctor"]));
+    assert!(output.status.success(), "{text}");
+    for word in ["TLS 1.2 is on", "RSA-2048", "offline medium"] {
+        assert!(text.contains(word), "no {word:?} in: {text}");
+    }
+    std::fs::remove_file(bed.dir.join("keys/vault.sealed")).expect("there");
+    let (output, text, _) = run(&mut bed.command(&["doctor"]));
+    assert!(!output.status.success() && text.contains("PROBLEM") && text.contains("vault.sealed"), "{text}");
+}
+
+#[test]
+fn completions_and_help_are_there_for_every_shell_and_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (output, text, _) = run(tegata().args(["completions", shell]));
+        assert!(output.status.success() && text.contains("tegata"), "{shell}");
+    }
+    for command in ["demo", "init", "serve", "customer", "user", "terminal", "cert", "audit", "config", "doctor"] {
+        let (output, text, _) = run(tegata().args([command, "--help"]));
+        assert!(output.status.success() && text.len() > 100, "{command}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The whole program, run as people run it: a real process, real TLS, a real database file.
+
+mod bed;
+mod commands;
+mod faults;
+mod kill;
+mod walk;
