@@ -184,6 +184,27 @@ fn row(row: &db::Row) -> Result<Row, StoreError> {
     })
 }
 
+pub(crate) fn listed(scope: Scope, filter: &AuditFilter, before: Option<i64>, limit: u32) -> Query {
+    let mut query = Query::new(SELECT);
+    if let Some(customer) = filter.customer {
+        query = query.with(" AND customer_id = ", customer);
+    }
+    if let Some(terminal) = filter.terminal {
+        query = query.with(" AND terminal_id = ", terminal);
+    }
+    if let Some(serial) = filter.serial {
+        query = query.with(" AND serial = ", serial);
+    }
+    if let Some(action) = &filter.action {
+        query = query.with(" AND action = ", action.as_str());
+    }
+    if let Some(before) = before {
+        query = query.with(" AND sequence < ", before);
+    }
+    let query = query.within(scope, " AND terminal_id = ", " AND customer_id = ");
+    query.with(" ORDER BY sequence DESC LIMIT ", limit)
+}
+
 impl Reader {
     /// The newest rows before `before` (or of all), newest first.
     pub async fn audit_rows(&self, scope: Scope, before: Option<i64>, limit: u32) -> Result<Vec<Row>, StoreError> {
@@ -198,24 +219,7 @@ impl Reader {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut query = Query::new(SELECT);
-        if let Some(customer) = filter.customer {
-            query = query.with(" AND customer_id = ", customer);
-        }
-        if let Some(terminal) = filter.terminal {
-            query = query.with(" AND terminal_id = ", terminal);
-        }
-        if let Some(serial) = filter.serial {
-            query = query.with(" AND serial = ", serial);
-        }
-        if let Some(action) = &filter.action {
-            query = query.with(" AND action = ", action.as_str());
-        }
-        if let Some(before) = before {
-            query = query.with(" AND sequence < ", before);
-        }
-        let query = query.within(scope, " AND terminal_id = ", " AND customer_id = ");
-        self.all(query.with(" ORDER BY sequence DESC LIMIT ", limit), row).await
+        self.all(listed(scope, filter, before, limit), row).await
     }
 
     /// The whole log in its order, for [`Verifier`]; rows that are written meanwhile come too. Only for a scope that sees everything:

@@ -79,7 +79,7 @@ fn bundle(row: &Row) -> Result<BundleRow, StoreError> {
     })
 }
 
-fn open(terminal: TerminalId, now: Timestamp) -> Query {
+pub(crate) fn open(terminal: TerminalId, now: Timestamp) -> Query {
     Query::new(SELECT_OPEN).bind(terminal).bind(now)
 }
 

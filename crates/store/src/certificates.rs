@@ -86,16 +86,20 @@ pub(crate) fn within(query: Query, scope: Scope) -> Query {
     query.within(scope, " AND c.terminal_id = ", " AND c.customer_id = ")
 }
 
-fn by_fingerprint(fingerprint: Fingerprint) -> Query {
+pub(crate) fn by_fingerprint(fingerprint: Fingerprint) -> Query {
     Query::new(SELECT).with(" AND c.fingerprint = ", fingerprint)
 }
 
-fn of_terminal(terminal: TerminalId) -> Query {
+pub(crate) fn by_serial(serial: Serial) -> Query {
+    Query::new(SELECT).with(" AND c.serial = ", serial)
+}
+
+pub(crate) fn of_terminal(terminal: TerminalId) -> Query {
     Query::new(SELECT).with(" AND c.terminal_id = ", terminal)
 }
 
 /// Newest end first; of two with one end the later row.
-const NEWEST_FIRST: &str = " ORDER BY c.not_after DESC, c.id DESC";
+pub(crate) const NEWEST_FIRST: &str = " ORDER BY c.not_after DESC, c.id DESC";
 
 impl Reader {
     /// The certificate with this fingerprint.
@@ -110,7 +114,7 @@ impl Reader {
 
     /// The certificate with this serial; of two issuers that chose the same 96 random bits, the newer one's.
     pub async fn certificate_by_serial(&self, scope: Scope, serial: Serial) -> Result<Option<CertRecord>, StoreError> {
-        let query = within(Query::new(SELECT).with(" AND c.serial = ", serial), scope);
+        let query = within(by_serial(serial), scope);
         self.optional(query.text(" ORDER BY c.id DESC LIMIT 1"), certificate).await
     }
 

@@ -121,6 +121,7 @@ impl Query {
         }
     }
 
+    /// Asks how the engine would go about it.
     #[cfg(test)]
     pub(crate) fn explained(mut self) -> Self {
         self.text.insert_str(0, "EXPLAIN QUERY PLAN ");
@@ -243,19 +244,20 @@ impl Conn {
 
     /// A number that differs from the last one when anybody else, in this process or another, has committed in between.
     pub(crate) async fn data_version(&mut self) -> Result<i64, StoreError> {
-        self.pragma("PRAGMA data_version").await
+        self.first_number("PRAGMA data_version").await
     }
 
     /// Writes the journal back into the file and empties it. False when somebody was still reading from it.
     pub(crate) async fn checkpoint(&mut self) -> Result<bool, StoreError> {
-        Ok(self.pragma("PRAGMA wal_checkpoint(TRUNCATE)").await? == 0)
+        Ok(self.first_number("PRAGMA wal_checkpoint(TRUNCATE)").await? == 0)
     }
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         self.0.close().await.map_err(from_engine)
     }
 
-    async fn pragma(&mut self, text: &'static str) -> Result<i64, StoreError> {
+    /// The number that a statement without values answers with.
+    async fn first_number(&mut self, text: &'static str) -> Result<i64, StoreError> {
         let row = Query::new(text).build()?.fetch_one(&mut self.0).await.map_err(from_engine)?;
         row.try_get(0).map_err(from_engine)
     }
@@ -351,13 +353,13 @@ impl Location {
     }
 
     async fn identify(&self, conn: &mut Conn, fresh: bool) -> Result<(), StoreError> {
-        let id = conn.pragma("PRAGMA application_id").await?;
-        let tables = conn.pragma("SELECT COUNT(*) FROM sqlite_schema").await?;
+        let id = conn.first_number("PRAGMA application_id").await?;
+        let tables = conn.first_number("SELECT COUNT(*) FROM sqlite_schema").await?;
         let ours = id == APPLICATION_ID || (fresh && id == 0 && tables == 0);
         if !ours {
             return Err(StoreError::NotOurs(self.0.clone()));
         }
-        let found = conn.pragma("PRAGMA user_version").await?;
+        let found = conn.first_number("PRAGMA user_version").await?;
         let known = MIGRATIONS.len() as i64;
         if found > known {
             return Err(StoreError::SchemaTooNew { path: self.0.clone(), found, known });
@@ -368,7 +370,7 @@ impl Location {
     /// All missing steps in one transaction: after a crash the file has the old schema or the new one.
     async fn migrate(&self, conn: &mut Conn) -> Result<(), StoreError> {
         conn.begin().await?;
-        let found = usize::try_from(conn.pragma("PRAGMA user_version").await?).unwrap_or(0);
+        let found = usize::try_from(conn.first_number("PRAGMA user_version").await?).unwrap_or(0);
         for step in MIGRATIONS.iter().skip(found) {
             sqlx::raw_sql(*step).execute(&mut conn.0).await.map_err(from_engine)?;
         }

@@ -11,7 +11,10 @@ mod customers;
 mod db;
 mod error;
 mod issuers;
+#[cfg(test)]
+mod plans;
 mod reader;
+mod server_certificates;
 mod sessions;
 mod store;
 mod terminals;
@@ -27,6 +30,7 @@ pub use customers::NewCustomer;
 pub use error::StoreError;
 pub use issuers::{IssuerRow, NewIssuer};
 pub use reader::Reader;
+pub use server_certificates::NewServerCertificate;
 pub use sessions::{NewSession, SessionRow};
 pub use store::{OpenMode, ServeLock, Store};
 pub use terminals::NewTerminal;

@@ -64,7 +64,7 @@ fn session(row: &Row) -> Result<SessionRow, StoreError> {
     })
 }
 
-fn live(token_hash: [u8; 32], now: Timestamp) -> Query {
+pub(crate) fn live(token_hash: [u8; 32], now: Timestamp) -> Query {
     Query::new(SELECT_LIVE).bind(token_hash).bind(now)
 }
 

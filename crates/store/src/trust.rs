@@ -8,8 +8,8 @@ use tegata_core::time::Timestamp;
 use crate::db::{Query, Row};
 use crate::{Reader, StoreError, Tx};
 
-/// The exceptions, all of one moment. A certificate that is not past and is in none of the lists is valid and in use. One that is used
-/// for the first time may be in `superseded` too; one that is revoked is only in `revoked`.
+/// The exceptions, all of one moment. A certificate that is not past and is in none of the lists is valid and in use. One that
+/// was never used can be in `superseded` too; one that is revoked is only in `revoked`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustRows {
     /// Counts the changes that matter here; see [`Reader::trust_version`].

@@ -70,9 +70,13 @@ CREATE TABLE certificates (
 
 CREATE INDEX certificates_by_terminal ON certificates (terminal_id, not_after);
 CREATE INDEX certificates_by_customer ON certificates (customer_id);
-CREATE INDEX certificates_revoked ON certificates (not_after, issuer_id, serial) WHERE revoked_at IS NOT NULL;
-CREATE INDEX certificates_unused ON certificates (not_after, issuer_id, serial) WHERE used_at IS NULL AND revoked_at IS NULL;
-CREATE INDEX certificates_superseded ON certificates (not_after, issuer_id, serial) WHERE superseded = 1 AND revoked_at IS NULL;
+-- One for each list of the gate's snapshot. Each holds only its exceptions and all columns of its question, so that the rows themselves
+-- (long ones, with a certificate in each) are not touched.
+CREATE INDEX certificates_revoked ON certificates (not_after, issuer_id, serial, revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX certificates_unused ON certificates (not_after, issuer_id, serial, used_at, revoked_at)
+    WHERE used_at IS NULL AND revoked_at IS NULL;
+CREATE INDEX certificates_superseded ON certificates (not_after, issuer_id, serial, superseded, revoked_at)
+    WHERE superseded = 1 AND revoked_at IS NULL;
 
 CREATE TABLE bundles (
     certificate_id  INTEGER PRIMARY KEY REFERENCES certificates (id),
@@ -160,3 +164,16 @@ CREATE TABLE counters (
 ) STRICT;
 
 INSERT INTO counters (name, value) VALUES ('trust', 0);
+
+-- Certificates of our own listeners.
+CREATE TABLE server_certificates (
+    id         INTEGER PRIMARY KEY,
+    issuer_id  INTEGER NOT NULL REFERENCES issuers (id),
+    serial     BLOB    NOT NULL CHECK (length(serial) = 16),
+    hosts      TEXT    NOT NULL,
+    not_before INTEGER NOT NULL,
+    not_after  INTEGER NOT NULL,
+    issued_at  INTEGER NOT NULL,
+    der        BLOB    NOT NULL,
+    UNIQUE (serial, issuer_id)
+) STRICT;

@@ -1,0 +1,172 @@
+//! A small register to test with: customers with terminals, people, certificates, bundles, sessions, failed logins, and a log.
+
+use futures_util::FutureExt as _;
+use tegata_core::access::{Actor, Role, Scope};
+use tegata_core::audit::{Action, Entry, Outcome};
+use tegata_core::cert::CertRecord;
+use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, Serial, TerminalId, UserId};
+use tegata_core::profile::KeyKind;
+use tegata_core::secret::Secret;
+use tegata_core::time::Timestamp;
+use tegata_store::{
+    NewBundle, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, OpenMode, Reader, Store,
+    StoreError, Tx,
+};
+
+/// The present of these tests.
+pub const NOW: Timestamp = Timestamp(1_795_000_000);
+/// How many terminals each of the two customers has.
+pub const TERMINALS: u8 = 3;
+
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub store: Store,
+    pub reader: Reader,
+}
+
+pub fn system() -> Scope {
+    Actor::System { job: "test" }.scope()
+}
+
+pub fn customer(number: u32) -> CustomerId {
+    CustomerId::new(number).expect("valid")
+}
+
+/// The `index`-th terminal of a customer.
+pub fn terminal(customer: u32, index: u8) -> TerminalId {
+    TerminalId::from_random([u8::try_from(customer).expect("small") * 16 + index; 16])
+}
+
+pub fn terminal_scope(of: u32, index: u8) -> Scope {
+    Actor::Terminal { terminal: terminal(of, index), customer: customer(of) }.scope()
+}
+
+pub fn token(of: u32, index: u8) -> [u8; 32] {
+    [u8::try_from(of).expect("small") * 16 + index; 32]
+}
+
+/// A certificate of a terminal; `tag` makes its serial and fingerprint its own.
+pub fn new_certificate(of: u32, index: u8, tag: u64) -> NewCertificate {
+    let mut serial = [0x20; 16];
+    serial[8..].copy_from_slice(&tag.to_be_bytes());
+    let mut fingerprint = [7; 32];
+    fingerprint[..8].copy_from_slice(&tag.to_be_bytes());
+    NewCertificate {
+        fingerprint: Fingerprint(fingerprint),
+        issuer: IssuerId(1),
+        serial: Serial::from_bytes(serial),
+        terminal: terminal(of, index),
+        customer: customer(of),
+        profile: "terminal".to_owned(),
+        key_kind: KeyKind::Rsa3072,
+        not_before: NOW.plus_seconds(-600),
+        not_after: NOW.plus_seconds(1000),
+        issued_at: NOW,
+        renewed_from: None,
+        der: tag.to_be_bytes().to_vec(),
+    }
+}
+
+pub fn new_bundle(of: u32, index: u8, certificate: CertificateId) -> NewBundle {
+    NewBundle {
+        certificate,
+        terminal: terminal(of, index),
+        customer: customer(of),
+        sealed_key: vec![1; 100],
+        sealed_password: vec![2; 30],
+        created_at: NOW,
+        expires_at: NOW.plus_seconds(100),
+    }
+}
+
+pub fn entry(of: u32, index: u8, detail: &str) -> Entry {
+    let actor = Actor::User {
+        user: UserId(1),
+        name: "uketsuke".to_owned(),
+        role: Role::TerminalUser,
+        customer: customer(of),
+        terminal: terminal(of, index),
+    };
+    Entry {
+        at: NOW,
+        actor,
+        customer: Some(customer(of)),
+        terminal: Some(terminal(of, index)),
+        serial: Some(Serial::from_bytes([9; 16])),
+        action: Action::RenewalRequested,
+        outcome: Outcome::Done,
+        detail: detail.to_owned(),
+    }
+}
+
+/// An empty register.
+pub async fn empty() -> World {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = Store::open(&folder.path().join("tegata.db"), OpenMode::Create).await.expect("a new store");
+    World { reader: store.reader(), folder, store }
+}
+
+/// Two customers with [`TERMINALS`] terminals each; every terminal has a certificate, a person, a session, a bundle, a failed login and
+/// two lines in the log.
+pub async fn filled() -> World {
+    let world = empty().await;
+    world.store.write(|tx| fill(tx).boxed()).await.expect("filled");
+    world
+}
+
+async fn fill(tx: &mut Tx) -> Result<(), StoreError> {
+    let der = b"a certificate of an issuing CA".to_vec();
+    let (not_before, not_after) = (Timestamp(0), NOW.plus_seconds(100_000));
+    tx.insert_issuer(&NewIssuer { name: "issuing 1".to_owned(), der, not_before, not_after, created_at: NOW }).await?;
+    for of in [1, 2] {
+        let code = format!("10300{of}").parse().expect("valid");
+        let name = format!("クリニック {of}");
+        tx.insert_customer(&NewCustomer { id: None, code, name, created_at: NOW }).await?;
+        for index in 0..TERMINALS {
+            fill_terminal(tx, of, index).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn fill_terminal(tx: &mut Tx, of: u32, index: u8) -> Result<(), StoreError> {
+    let user = tx
+        .insert_user(&NewUser {
+            customer: customer(of),
+            name: format!("uketsuke{index}"),
+            password_hash: Secret::new("$argon2id$not-a-real-one".to_owned()),
+            role: Role::TerminalUser,
+            created_at: NOW,
+        })
+        .await?;
+    let name = format!("受付{index}");
+    let (id, of_customer) = (terminal(of, index), customer(of));
+    tx.insert_terminal(&NewTerminal { id, customer: of_customer, client: None, name, created_at: NOW }).await?;
+    let certificate =
+        tx.insert_certificate(&new_certificate(of, index, u64::from(of) * 100 + u64::from(index))).await?;
+    tx.insert_bundle(&new_bundle(of, index, certificate)).await?;
+    tx.insert_session(&NewSession {
+        token_hash: token(of, index),
+        user,
+        customer: of_customer,
+        terminal: id,
+        created_at: NOW,
+        expires_at: NOW.plus_seconds(100),
+    })
+    .await?;
+    tx.record_failure("uketsuke", id, NOW).await?;
+    tx.append_audit(&entry(of, index, "first")).await?;
+    tx.append_audit(&entry(of, index, "second")).await?;
+    Ok(())
+}
+
+/// Adds a certificate to a filled register.
+pub async fn issue(store: &Store, new: NewCertificate) -> Result<CertificateId, StoreError> {
+    store.write(move |tx| async move { tx.insert_certificate(&new).await }.boxed()).await
+}
+
+/// The only certificate of a terminal of [`filled`].
+pub async fn certificate_of(world: &World, of: u32, index: u8) -> CertRecord {
+    let found = world.reader.certificates_of_terminal(system(), terminal(of, index)).await.expect("read");
+    found.into_iter().next().expect("every terminal has one")
+}

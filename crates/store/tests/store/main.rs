@@ -1,0 +1,10 @@
+//! The store on real files: nothing here is simulated but time.
+
+mod chain;
+mod erasing;
+mod fixture;
+mod opening;
+mod register;
+mod scope;
+mod trust;
+mod writing;

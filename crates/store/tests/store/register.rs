@@ -1,0 +1,310 @@
+//! The register: nothing twice, nothing of a stranger, and what was written is what is read.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tegata_core::access::Role;
+use tegata_core::cert::{Progress, RevocationReason};
+use tegata_core::id::{CertificateId, ClientNumber, CustomerId, Fingerprint, IssuerId, Serial, TerminalId, UserId};
+use tegata_core::secret::Secret;
+use tegata_store::{
+    CertFilter, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, StoreError, Tx,
+};
+
+use crate::fixture::{
+    NOW, World, certificate_of, customer, filled, issue, new_certificate, system, terminal, terminal_scope, token,
+};
+
+async fn write<T, F>(world: &World, unit: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+{
+    world.store.write(unit).await
+}
+
+fn duplicate<T>(what: &'static str) -> Result<T, StoreError> {
+    Err(StoreError::Duplicate { what })
+}
+
+#[tokio::test]
+async fn customers_get_the_next_id_and_codes_are_not_given_twice() {
+    let world = filled().await;
+    let add = |id: Option<u32>, code: &str| {
+        let new = NewCustomer {
+            id: id.map(customer),
+            code: code.parse().expect("valid"),
+            name: "医院".to_owned(),
+            created_at: NOW,
+        };
+        write(&world, move |tx| async move { tx.insert_customer(&new).await }.boxed())
+    };
+    assert_eq!(add(None, "200001").await, Ok(customer(3)));
+    assert_eq!(add(Some(40), "200002").await, Ok(customer(40)));
+    assert_eq!(add(None, "200003").await, Ok(customer(41)));
+    assert_eq!(add(Some(40), "200004").await, duplicate("customer id"));
+    assert_eq!(add(None, "200001").await, duplicate("customer code"));
+    assert_eq!(add(Some(99_999_999), "200005").await, Ok(customer(99_999_999)));
+    assert_eq!(add(None, "200006").await, Err(StoreError::Exhausted { what: "customer ids" }));
+    let found = world.reader.customer(system(), customer(40)).await.expect("read").expect("there");
+    assert_eq!((found.code.to_string(), &*found.name, found.created_at), ("200002".to_owned(), "医院", NOW));
+}
+
+#[tokio::test]
+async fn names_are_unique_within_a_customer_and_hashes_only_for_the_login() {
+    let world = filled().await;
+    let add = |of: u32, name: &str| {
+        let new = NewUser {
+            customer: customer(of),
+            name: name.to_owned(),
+            password_hash: Secret::new("hash".to_owned()),
+            role: Role::TerminalUser,
+            created_at: NOW,
+        };
+        write(&world, move |tx| async move { tx.insert_user(&new).await }.boxed())
+    };
+    let id = add(1, "院長").await.expect("added");
+    add(2, "院長").await.expect("another customer's");
+    assert_eq!(add(1, "院長").await, duplicate("user name"));
+    assert_eq!(add(9, "院長").await, Err(StoreError::UnknownCustomer(customer(9))));
+    let (user, hash) = world.reader.user_for_login(system(), customer(1), "院長").await.expect("read").expect("there");
+    assert_eq!((user.id, user.customer, hash.expose().as_str()), (id, customer(1), "hash"));
+    assert!(world.reader.user_for_login(terminal_scope(1, 0), customer(1), "院長").await.expect("read").is_none());
+    let everywhere = world.reader.users_named(system(), "院長", 10).await.expect("read");
+    assert_eq!(everywhere.iter().map(|user| user.customer).collect::<Vec<_>>(), [customer(1), customer(2)]);
+    assert_eq!(world.reader.users_named(system(), "院長", 1).await.expect("read").len(), 1);
+    let inside = write(&world, move |tx| {
+        async move { Ok((tx.user(id).await?, tx.user_named(customer(2), "院長").await?)) }.boxed()
+    });
+    let (by_id, by_name) = inside.await.expect("read");
+    assert_eq!((by_id, by_name.map(|user| user.customer)), (Some(user), Some(customer(2))));
+}
+
+#[tokio::test]
+async fn terminals_get_the_next_number_within_their_customer() {
+    let world = filled().await;
+    let add = |id: u8, of: u32, client: Option<u32>| {
+        let new = NewTerminal {
+            id: TerminalId::from_random([id; 16]),
+            customer: customer(of),
+            client: client.map(|number| ClientNumber::new(number).expect("valid")),
+            name: "診察室".to_owned(),
+            created_at: NOW,
+        };
+        write(&world, move |tx| async move { tx.insert_terminal(&new).await.map(ClientNumber::number) }.boxed())
+    };
+    assert_eq!(add(100, 1, None).await, Ok(4));
+    assert_eq!(add(101, 2, None).await, Ok(4));
+    assert_eq!(add(102, 1, Some(9999)).await, Ok(9999));
+    assert_eq!(add(103, 1, None).await, Err(StoreError::Exhausted { what: "client numbers of this customer" }));
+    assert_eq!(add(104, 1, Some(4)).await, duplicate("client number"));
+    assert_eq!(add(100, 1, Some(5)).await, duplicate("terminal id"));
+    assert_eq!(add(105, 9, None).await, Err(StoreError::UnknownCustomer(customer(9))));
+    let number = ClientNumber::new(9999).expect("valid");
+    let found = world.reader.terminal_by_client(system(), customer(1), number).await.expect("read").expect("there");
+    assert_eq!((found.id, &*found.name), (TerminalId::from_random([102; 16]), "診察室"));
+    assert_eq!(world.reader.terminals(system(), Some(customer(1))).await.expect("read").len(), 5);
+    assert_eq!(world.reader.terminals(system(), None).await.expect("read").len(), 9);
+}
+
+#[tokio::test]
+async fn later_is_remembered_by_day_and_by_session() {
+    let world = filled().await;
+    let day = NOW.jst_date();
+    let unit = write(&world, move |tx| {
+        async move {
+            tx.set_deferred_on(terminal(1, 0), day).await?;
+            tx.defer_session(token(1, 0)).await
+        }
+        .boxed()
+    });
+    assert_eq!(unit.await, Ok(true));
+    let found = world.reader.terminal(system(), terminal(1, 0)).await.expect("read").expect("there");
+    assert_eq!(found.deferred_on, Some(day));
+    assert!(world.reader.session(token(1, 0), NOW).await.expect("read").expect("alive").deferred);
+    assert!(!world.reader.session(token(1, 1), NOW).await.expect("read").expect("alive").deferred);
+    let nobody = TerminalId::from_random([200; 16]);
+    let unit = write(&world, move |tx| async move { tx.set_deferred_on(nobody, day).await }.boxed());
+    assert_eq!(unit.await, Err(StoreError::NotFound { what: "terminal" }));
+}
+
+#[tokio::test]
+async fn a_serial_is_not_given_twice_by_one_issuer_but_may_be_by_two() {
+    let world = filled().await;
+    let first = certificate_of(&world, 1, 0).await;
+    let other_print = Fingerprint([8; 32]);
+    let same_serial = NewCertificate { serial: first.serial, fingerprint: other_print, ..new_certificate(1, 1, 1) };
+    assert_eq!(issue(&world.store, same_serial.clone()).await, duplicate("serial"));
+    let same_print = NewCertificate { fingerprint: first.fingerprint, ..new_certificate(1, 1, 1) };
+    assert_eq!(issue(&world.store, same_print).await, duplicate("certificate"));
+    let unit = write(&world, |tx| {
+        let (not_before, not_after) = (NOW, NOW.plus_seconds(1));
+        let new = NewIssuer { name: "2".to_owned(), der: vec![2], not_before, not_after, created_at: NOW };
+        async move { tx.insert_issuer(&new).await }.boxed()
+    });
+    let issuer = unit.await.expect("a second issuer");
+    let id = issue(&world.store, NewCertificate { issuer, ..same_serial }).await.expect("its own numbers");
+    let found = world.reader.certificate_by_serial(system(), first.serial).await.expect("read");
+    assert_eq!(found.map(|cert| cert.id), Some(id), "the newer one");
+}
+
+#[tokio::test]
+async fn a_certificate_names_a_terminal_of_its_customer_and_a_known_issuer() {
+    let world = filled().await;
+    let good = new_certificate(1, 0, 5000);
+    for wrong in [
+        NewCertificate { customer: customer(2), ..good.clone() },
+        NewCertificate { terminal: TerminalId::from_random([200; 16]), ..good.clone() },
+        NewCertificate { issuer: IssuerId(77), ..good.clone() },
+        NewCertificate { renewed_from: Some(CertificateId(777)), ..good.clone() },
+    ] {
+        assert!(matches!(issue(&world.store, wrong).await, Err(StoreError::NotFound { .. })));
+    }
+    let backwards = NewCertificate { not_after: good.not_before.plus_seconds(-1), ..good.clone() };
+    assert!(matches!(issue(&world.store, backwards).await, Err(StoreError::Refused(_))));
+    issue(&world.store, good).await.expect("the right one");
+}
+
+#[tokio::test]
+async fn a_certificate_is_read_as_it_was_written() {
+    let world = filled().await;
+    let from = certificate_of(&world, 1, 0).await.id;
+    let new = NewCertificate { renewed_from: Some(from), ..new_certificate(1, 0, 5000) };
+    let id = issue(&world.store, new.clone()).await.expect("issued");
+    let found = world.reader.certificate(system(), new.fingerprint).await.expect("read").expect("there");
+    assert_eq!((found.id, found.serial, found.issuer, found.renewed_from), (id, new.serial, new.issuer, Some(from)));
+    assert_eq!((found.terminal, found.customer, &found.profile), (new.terminal, new.customer, &new.profile));
+    assert_eq!((found.key_kind, found.not_before, found.not_after), (new.key_kind, new.not_before, new.not_after));
+    assert_eq!((found.issued_at, found.downloaded_at, found.used_at, found.revoked), (NOW, None, None, None));
+    assert_eq!(world.reader.certificate_by_id(system(), id).await, Ok(Some(found.clone())));
+    assert_eq!(world.reader.certificate_by_serial(system(), new.serial).await, Ok(Some(found)));
+    assert_eq!(world.reader.certificate_der(system(), id).await, Ok(Some(new.der)));
+    assert_eq!(world.reader.certificate(system(), Fingerprint([1; 32])).await, Ok(None));
+    assert_eq!(world.reader.certificate_by_serial(system(), Serial::from_bytes([1; 16])).await, Ok(None));
+}
+
+#[tokio::test]
+async fn the_first_use_is_the_first_and_the_first_reason_stays() {
+    let world = filled().await;
+    let cert = certificate_of(&world, 1, 0).await;
+    let used = |at| write(&world, move |tx| async move { tx.mark_used(cert.fingerprint, at).await }.boxed());
+    assert_eq!(used(NOW).await, Ok(true));
+    assert_eq!(used(NOW.plus_seconds(1)).await, Ok(false));
+    let unknown = write(&world, |tx| async move { tx.mark_used(Fingerprint([1; 32]), NOW).await }.boxed());
+    assert_eq!(unknown.await, Err(StoreError::NotFound { what: "certificate" }));
+    let revoke =
+        |id, reason| write(&world, move |tx| async move { tx.revoke(id, NOW.plus_seconds(2), reason).await }.boxed());
+    assert_eq!(revoke(cert.id, RevocationReason::KeyCompromise).await, Ok(true));
+    assert_eq!(revoke(cert.id, RevocationReason::Unspecified).await, Ok(false));
+    let unknown = revoke(CertificateId(777), RevocationReason::Unspecified).await;
+    assert_eq!(unknown, Err(StoreError::NotFound { what: "certificate" }));
+    let found = certificate_of(&world, 1, 0).await;
+    assert_eq!((found.used_at, found.progress()), (Some(NOW), Progress::Used));
+    assert_eq!(found.revoked, Some((NOW.plus_seconds(2), RevocationReason::KeyCompromise)));
+}
+
+#[tokio::test]
+async fn certificates_are_listed_page_by_page_and_by_filter() {
+    let world = filled().await;
+    let first = certificate_of(&world, 1, 0).await;
+    let unit =
+        write(&world, move |tx| async move { tx.revoke(first.id, NOW, RevocationReason::Superseded).await }.boxed());
+    unit.await.expect("revoked");
+    let long = NewCertificate { not_after: NOW.plus_seconds(9000), ..new_certificate(2, 2, 5000) };
+    issue(&world.store, long).await.expect("issued");
+    let list = |filter: CertFilter, limit, after: Option<i64>| {
+        let reader = world.reader.clone();
+        async move {
+            let page = reader.certificates(system(), &filter, limit, after.map(CertificateId)).await.expect("read");
+            page.iter().map(|cert| cert.id.0).collect::<Vec<_>>()
+        }
+    };
+    let all = CertFilter::default;
+    assert_eq!(list(all(), 4, None).await, [1, 2, 3, 4]);
+    assert_eq!(list(all(), 4, Some(4)).await, [5, 6, 7]);
+    assert_eq!(list(CertFilter { customer: Some(customer(2)), ..all() }, 9, None).await, [4, 5, 6, 7]);
+    assert_eq!(list(CertFilter { terminal: Some(terminal(2, 2)), ..all() }, 9, None).await, [6, 7]);
+    assert_eq!(list(CertFilter { revoked: Some(true), ..all() }, 9, None).await, [1]);
+    assert_eq!(list(CertFilter { revoked: Some(false), ..all() }, 2, None).await, [2, 3]);
+    let later = NOW.plus_seconds(1001);
+    assert_eq!(list(CertFilter { ending_from: Some(later), ..all() }, 9, None).await, [7]);
+    assert_eq!(list(CertFilter { ending_before: Some(later), ..all() }, 9, Some(4)).await, [5, 6]);
+    let newest_first = world.reader.certificates_of_terminal(system(), terminal(2, 2)).await.expect("read");
+    assert_eq!(newest_first.iter().map(|cert| cert.id.0).collect::<Vec<_>>(), [7, 6]);
+}
+
+#[tokio::test]
+async fn a_session_lives_until_its_end_and_never_crosses_customers() {
+    let world = filled().await;
+    let end = NOW.plus_seconds(100);
+    let found = world.reader.session(token(2, 1), end.plus_seconds(-1)).await.expect("read").expect("alive");
+    assert_eq!((found.terminal, found.customer, &*found.user.name), (terminal(2, 1), customer(2), "uketsuke1"));
+    assert_eq!(found.user.customer, customer(2));
+    assert_eq!(world.reader.session(token(2, 1), end).await, Ok(None));
+    let crossing = NewSession {
+        token_hash: [99; 32],
+        user: UserId(1),
+        customer: customer(1),
+        terminal: terminal(2, 1),
+        created_at: NOW,
+        expires_at: end,
+    };
+    let unit = write(&world, move |tx| async move { tx.insert_session(&crossing).await }.boxed());
+    assert!(matches!(unit.await, Err(StoreError::NotFound { .. })));
+    let delete = |hash| write(&world, move |tx| async move { tx.delete_session(hash).await }.boxed());
+    assert_eq!((delete(token(2, 1)).await, delete(token(2, 1)).await), (Ok(true), Ok(false)));
+    let clean = |now| write(&world, move |tx| async move { tx.delete_expired_sessions(now).await }.boxed());
+    assert_eq!((clean(end.plus_seconds(-1)).await, clean(end).await), (Ok(0), Ok(5)));
+}
+
+#[tokio::test]
+async fn failures_are_counted_per_name_and_terminal_until_a_success() {
+    let world = filled().await;
+    let at = |seconds| NOW.plus_seconds(seconds);
+    let fail = |of, seconds| {
+        write(&world, move |tx| {
+            async move { tx.record_failure("uketsuke", terminal(of, 0), at(seconds)).await }.boxed()
+        })
+    };
+    assert_eq!((fail(1, 1).await, fail(1, 2).await, fail(2, 3).await), (Ok(2), Ok(3), Ok(2)));
+    let unit = write(&world, move |tx| async move { tx.lock_login("uketsuke", terminal(1, 0), at(60)).await }.boxed());
+    unit.await.expect("locked");
+    let known = world.reader.throttle("uketsuke", terminal(1, 0)).await.expect("read").expect("there");
+    assert_eq!((known.failures, known.last_failure_at, known.locked_until), (3, at(2), Some(at(60))));
+    assert_eq!(world.reader.throttle("other", terminal(1, 0)).await, Ok(None));
+    let unit = write(&world, |tx| async move { tx.clear_failures("uketsuke", terminal(1, 0)).await }.boxed());
+    unit.await.expect("cleared");
+    assert_eq!(world.reader.throttle("uketsuke", terminal(1, 0)).await, Ok(None));
+    let unit = write(&world, move |tx| async move { tx.forget_failures(at(3)).await }.boxed());
+    assert_eq!(unit.await, Ok(4));
+    assert!(world.reader.throttle("uketsuke", terminal(2, 0)).await.expect("read").is_some());
+    let unit = write(&world, |tx| {
+        async move { tx.record_failure("x", TerminalId::from_random([200; 16]), NOW).await }.boxed()
+    });
+    assert_eq!(unit.await, Err(StoreError::NotFound { what: "terminal" }));
+}
+
+#[tokio::test]
+async fn inside_a_unit_the_same_is_read() {
+    let world = filled().await;
+    let cert = certificate_of(&world, 1, 0).await;
+    let bundle = world.reader.open_bundle(system(), terminal(1, 0), NOW).await.expect("read");
+    let expected = (
+        world.reader.customer(system(), customer(1)).await.expect("read"),
+        world.reader.terminal(system(), terminal(1, 0)).await.expect("read"),
+        bundle.clone(),
+    );
+    assert_eq!(bundle.map(|bundle| bundle.certificate), Some(cert.clone()));
+    let unit = write(&world, move |tx| {
+        async move {
+            assert_eq!(tx.certificate(cert.fingerprint).await?.as_ref(), Some(&cert));
+            assert_eq!(tx.certificate_by_id(cert.id).await?.as_ref(), Some(&cert));
+            assert_eq!(tx.certificates_of_terminal(terminal(1, 0)).await?, [cert]);
+            assert_eq!(tx.session(token(1, 0), NOW).await?.map(|session| session.terminal), Some(terminal(1, 0)));
+            assert_eq!(tx.throttle("uketsuke", terminal(1, 0)).await?.map(|known| known.failures), Some(1));
+            let customer = tx.customer(CustomerId::new(1).expect("valid")).await?;
+            Ok((customer, tx.terminal(terminal(1, 0)).await?, tx.open_bundle(terminal(1, 0), NOW).await?))
+        }
+        .boxed()
+    });
+    assert_eq!(unit.await.expect("read"), expected);
+}
