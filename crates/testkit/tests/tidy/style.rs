@@ -13,9 +13,9 @@ const FUNCTION_LINES: usize = 60;
 #[test]
 fn each_file_opens_with_what_it_is_for() {
     let findings: Vec<String> = sources()
-        .into_iter()
+        .iter()
         .filter(|source| !source.text.starts_with("//! ") || source.text.lines().next().is_some_and(|l| l.len() < 12))
-        .map(|source| source.path)
+        .map(|source| source.path.clone())
         .collect();
     none(&findings, "each file opens with `//!` and a sentence that says what it is for:");
 }
@@ -33,7 +33,7 @@ fn functions_are_short() {
     let mut seen = 0;
     let mut long = Vec::new();
     for source in shipped() {
-        for (name, lines) in functions(&source) {
+        for (name, lines) in functions(source) {
             seen += 1;
             if lines > FUNCTION_LINES {
                 long.push((format!("{}::{name}", source.path), lines));
@@ -79,9 +79,9 @@ fn nothing_is_left_for_later_and_nothing_is_waved_through() {
     let mut findings = Vec::new();
     for source in sources() {
         // In tests too: a lint that is wrong says why it is expected, a test that cannot run fails.
-        let code = whole_code(&source);
+        let code = whole_code(source);
         for phrase in ["#[allow(", "#![allow(", "#[ignore", "todo!(", "unimplemented!(", "dbg!("] {
-            findings.extend(find_words(&code, phrase).map(|at| place(&source, &code, at, phrase)));
+            findings.extend(find_words(&code, phrase).map(|at| place(source, &code, at, phrase)));
         }
     }
     for source in shipped() {
@@ -105,12 +105,12 @@ fn names_say_what_a_thing_is() {
         if ["util.rs", "utils.rs", "helper.rs", "helpers.rs", "misc.rs", "common.rs"].contains(&file) {
             findings.push(format!("{} is called after nothing", source.path));
         }
-        for item in type_items(&source) {
+        for item in type_items(source) {
             if ["Manager", "Helper", "Util", "Utils"].iter().any(|end| item.name.ends_with(end)) {
                 findings.push(format!("{}:{} {}", source.path, item.line, item.name));
             }
         }
-        let getters = functions(&source).into_iter().filter(|(name, _)| name.starts_with("get_"));
+        let getters = functions(source).into_iter().filter(|(name, _)| name.starts_with("get_"));
         findings.extend(getters.map(|(name, _)| format!("{}: {name}", source.path)));
     }
     none(&findings, "no get_, Manager, Helper, utils:");
@@ -133,7 +133,7 @@ fn each_expect_says_why() {
         for at in find_words(&source.code, "#[expect(") {
             let end = at + source.code[at..].find(']').expect("an attribute ends");
             if !source.code[at..end].contains("reason") {
-                findings.push(place(&source, &source.code, at, "#[expect without a reason"));
+                findings.push(place(source, &source.code, at, "#[expect without a reason"));
             }
         }
         // The insides of texts are blanked to their length, so this is found only where there is none.
@@ -155,7 +155,7 @@ fn nothing_secret_prints_itself() {
     let (mut types, mut seen_on_purpose) = (0, 0);
     let mut findings = Vec::new();
     for source in shipped() {
-        for item in type_items(&source) {
+        for item in type_items(source) {
             types += 1;
             let purpose = |leak: &str| {
                 SHOWN_ON_PURPOSE

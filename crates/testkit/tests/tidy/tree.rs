@@ -4,6 +4,7 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// The root of the workspace.
 pub fn root() -> PathBuf {
@@ -87,27 +88,42 @@ impl Source {
 }
 
 /// Every Rust file of the workspace.
-pub fn sources() -> Vec<Source> {
-    let paths = files("crates", ".rs");
-    assert!(paths.len() >= 25, "Rust files were not found: {paths:?}");
-    paths.into_iter().map(|path| source(&path, read(&path))).collect()
+pub fn sources() -> &'static [Source] {
+    static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
+        let paths = files("crates", ".rs");
+        assert!(paths.len() >= 25, "Rust files were not found: {paths:?}");
+        let mut sources: Vec<Source> = paths.into_iter().map(|path| source(&path, read(&path))).collect();
+        let of_tests: Vec<String> = sources.iter().flat_map(test_modules).collect();
+        for source in &mut sources {
+            source.is_test |= of_tests.contains(&source.path);
+        }
+        sources
+    });
+    &SOURCES
 }
 
 /// Every Rust file that ends up in the binary.
-pub fn shipped() -> Vec<Source> {
-    let sources: Vec<Source> = sources().into_iter().filter(|s| !s.is_test && s.room() != "testkit").collect();
+pub fn shipped() -> Vec<&'static Source> {
+    let sources: Vec<&Source> = sources().iter().filter(|s| !s.is_test && s.room() != "testkit").collect();
     assert!(sources.len() >= 20, "the code was not found");
     sources
 }
 
+/// The files of modules that are declared behind `#[cfg(test)]`.
+fn test_modules(source: &Source) -> Vec<String> {
+    let (folder, file) = source.path.rsplit_once('/').expect("a file is in a folder");
+    let stem = file.trim_end_matches(".rs");
+    let below = if ["lib", "main", "mod"].contains(&stem) { folder.to_owned() } else { format!("{folder}/{stem}") };
+    let declared = source.text.split("#[cfg(test)]").skip(1).filter_map(|rest| rest.trim_start().strip_prefix("mod "));
+    declared.filter_map(|rest| rest.split_once(';')).map(|(name, _)| format!("{below}/{}.rs", name.trim())).collect()
+}
+
 /// Reads one file.
 pub fn source(path: &str, text: String) -> Source {
-    let (mut code, literals) = lex(&text);
+    let (code, literals) = lex(&text);
     let is_test = path.contains("/tests/") || path.contains("/benches/") || path.ends_with("/tests.rs");
     let ranges = test_items(&code);
-    for range in &ranges {
-        blank(&mut code, range.clone());
-    }
+    let code = blank(&code, &ranges);
     let aside: usize = ranges.iter().map(|range| text[range.clone()].matches('\n').count()).sum();
     let lines = text.lines().count() - aside;
     let outside = |at: usize| !ranges.iter().any(|range| range.contains(&at));
@@ -168,12 +184,15 @@ fn test_items(code: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-fn blank(code: &mut String, range: Range<usize>) {
-    let blanked: String = code[range.clone()]
-        .chars()
-        .flat_map(|c| std::iter::repeat_n(if c == '\n' { '\n' } else { ' ' }, c.len_utf8()))
-        .collect();
-    code.replace_range(range, &blanked);
+/// Overwrites ranges with spaces, byte by byte; line ends stay.
+fn blank(code: &str, ranges: &[Range<usize>]) -> String {
+    let mut bytes = code.as_bytes().to_vec();
+    for byte in ranges.iter().flat_map(|range| range.clone()) {
+        if bytes[byte] != b'\n' {
+            bytes[byte] = b' ';
+        }
+    }
+    String::from_utf8(bytes).expect("whole characters were replaced by ASCII")
 }
 
 /// Blanks comments and the insides of texts; returns the texts with their offsets. Offsets stay what they were.
@@ -206,11 +225,7 @@ fn lex(text: &str) -> (String, Vec<(usize, String)>) {
             at += rest.chars().next().map_or(1, char::len_utf8);
         }
     }
-    let mut code = text.to_owned();
-    for range in blanks {
-        blank(&mut code, range);
-    }
-    (code, literals)
+    (blank(text, &blanks), literals)
 }
 
 fn block_comment_end(bytes: &[u8], from: usize) -> usize {
