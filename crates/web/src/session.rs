@@ -4,7 +4,6 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tegata_authority::{Session, SessionLookup};
-use tegata_core::access::Actor;
 
 use crate::error::{Barrier, Failure, LoginReason};
 use crate::gate::Admitted;
@@ -49,9 +48,6 @@ impl FromRequestParts<Shared> for LoggedIn {
 impl LoggedIn {
     /// The name that was typed at the login screen.
     pub(crate) fn user(&self) -> String {
-        match &self.session.actor {
-            Actor::User { name, .. } => name.clone(),
-            _ => self.session.user_name.clone(),
-        }
+        self.session.user_name.clone()
     }
 }

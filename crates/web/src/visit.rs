@@ -29,7 +29,7 @@ pub(crate) struct Visit {
     pub(crate) visitor: String,
     /// The token that this visitor's forms carry.
     pub(crate) token: String,
-    /// Whether a person reads the answer (`Accept` names HTML).
+    /// Whether a page is wanted: `Accept` names HTML, or is not there at all. Programs that name something else get a problem document.
     pub(crate) browser: bool,
     /// The file format that fits the visitor's system best.
     pub(crate) format: Format,
@@ -101,7 +101,7 @@ impl Visit {
             back: way_back(request.method(), request.uri()),
             token: csrf::token(state.csrf_key.expose(), &visitor),
             visitor,
-            browser: text(headers, ACCEPT.as_str()).contains("text/html"),
+            browser: headers.get(ACCEPT).is_none() || text(headers, ACCEPT.as_str()).contains("text/html"),
             format: fitting_format(headers),
         }
     }

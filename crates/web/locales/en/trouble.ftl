@@ -3,6 +3,7 @@
 landing-why = Likely reasons
 landing-now = What to do now
 landing-again = Connect again
+landing-login = Back to the login page
 landing-support = Whom to ask for help
 landing-support-unknown = You find the contact in the papers you received with the service.
 landing-tell = When you call, please read out the heading at the top of this page.

@@ -3,6 +3,7 @@
 landing-why = 考えられる理由
 landing-now = 次にすること
 landing-again = もう一度つなぐ
+landing-login = ログイン画面に戻る
 landing-support = お困りのときの窓口
 landing-support-unknown = 連絡先は、導入時の案内をご覧ください。
 landing-tell = お電話の際は、この画面のいちばん上の見出しをお伝えください。

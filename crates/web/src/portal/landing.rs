@@ -25,6 +25,8 @@ struct LandingPage {
     another: Option<String>,
     /// Whether asking again here can help.
     again: bool,
+    /// Whether logging in as somebody else can help.
+    login: bool,
 }
 
 /// The page for one barrier.
@@ -38,7 +40,8 @@ pub(crate) fn render(portal: &PortalConfig, visit: &Visit, barrier: Barrier) -> 
         reasons: numbered(visit.lang, &format!("landing-{reason}-why")),
         steps: numbered(visit.lang, &format!("landing-{reason}-step")),
         another: another_url(portal, &visit.host).filter(|_| choosing_helps),
-        again: matches!(barrier, Barrier::Unknowable | Barrier::NotYetValid(_)),
+        again: !choosing_helps,
+        login: barrier == Barrier::WrongCustomer,
         f,
     };
     page.render()

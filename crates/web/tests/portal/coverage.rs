@@ -1,0 +1,167 @@
+//! Every way in, with every kind of visitor. A route that is not in this table fails, and so does an answer without its headers.
+
+use http::{Method, StatusCode};
+use tegata_core::peer::{PeerState, Presented};
+
+use crate::deployment::{Answer, Browser, Deployment, USER};
+
+/// The columns: nobody that we know (no certificate, foreign, expired, revoked, unknown to the register); a due terminal before login; the
+/// same after login, with a bundle waiting; its session at another terminal of the customer; its session at another customer's terminal.
+const TABLE: [(&str, &str, [u16; 5]); 19] = [
+    ("GET", "/", [403, 303, 303, 303, 303]),
+    ("GET", "/login", [403, 200, 303, 200, 200]),
+    ("POST", "/login", [403, 401, 401, 401, 401]),
+    ("GET", "/menu", [403, 303, 200, 303, 403]),
+    ("GET", "/renewal", [403, 303, 200, 303, 403]),
+    ("POST", "/renewal", [403, 303, 303, 303, 403]),
+    ("POST", "/renewal/later", [403, 303, 303, 303, 403]),
+    ("GET", "/renewal/bundle.p12", [403, 303, 200, 303, 403]),
+    ("GET", "/renewal/password", [403, 303, 200, 303, 403]),
+    ("POST", "/renewal/password", [403, 303, 200, 303, 403]),
+    ("POST", "/renewal/password.txt", [403, 303, 200, 303, 403]),
+    ("GET", "/renewal/import", [403, 303, 200, 303, 403]),
+    ("GET", "/check", [403, 200, 200, 200, 200]),
+    ("GET", "/log", [403, 200, 200, 200, 200]),
+    ("POST", "/language", [303, 303, 303, 303, 303]),
+    ("GET", "/healthz", [200, 200, 200, 200, 200]),
+    ("GET", "/readyz", [200, 200, 200, 200, 200]),
+    ("GET", "/assets/{*path}", [200, 200, 200, 200, 200]),
+    ("POST", "/logout", [403, 303, 303, 303, 403]),
+];
+
+/// The visitors, each with its column.
+async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
+    let worth = |cert: Browser, state| {
+        let mut browser = cert;
+        browser.peer.state = state;
+        browser
+    };
+    let due = || place.browser(&place.due);
+    let mut inside = due();
+    inside.log_in(USER).await;
+    inside.post("/renewal", &[]).await;
+    let mut elsewhere = place.browser(&place.fresh);
+    let mut other = place.browser(&place.other);
+    elsewhere.cookies = inside.cookies.clone();
+    other.cookies = inside.cookies.clone();
+    vec![
+        ("without a certificate", 0, place.visitor(Presented::None, PeerState::None)),
+        ("with a foreign one", 0, place.visitor(Presented::Foreign, PeerState::Foreign)),
+        ("with an expired one", 0, worth(due(), PeerState::Expired)),
+        ("with a revoked one", 0, worth(due(), PeerState::Revoked)),
+        ("with one of tomorrow", 0, worth(due(), PeerState::NotYetValid)),
+        ("with one the register does not know", 0, place.browser(&place.unknown())),
+        ("before login", 1, due()),
+        ("at another terminal", 3, elsewhere),
+        ("at another customer's terminal", 4, other),
+        ("after login", 2, inside),
+    ]
+}
+
+/// Asks one way in, with whatever a browser would send.
+async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
+    let path = path.replace("{*path}", "style.css");
+    if method == "GET" {
+        return browser.get(&path).await;
+    }
+    browser.get("/check").await; // any page, for its token; landing pages carry one too
+    let fields: &[(&str, &str)] = match path.as_str() {
+        "/login" => &[("user", USER), ("password", "not the password")],
+        "/language" => &[("lang", "en"), ("back", "/menu")],
+        _ => &[],
+    };
+    browser.post(&path, fields).await
+}
+
+fn headers_are_there(answer: &Answer, name: &str) {
+    let policy = answer.header("content-security-policy");
+    for part in
+        ["default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "script-src 'self'"]
+    {
+        assert!(policy.contains(part), "{name}: {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{name}");
+    assert_eq!(answer.header("strict-transport-security"), "max-age=31536000", "{name}");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff", "{name}");
+    assert_eq!(answer.header("referrer-policy"), "same-origin", "{name}");
+    assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{name}");
+    assert!(!answer.header("permissions-policy").is_empty(), "{name}");
+    let kept = answer.header("cache-control");
+    assert_eq!(kept == "no-store", !name.contains("/assets/"), "{name}: {kept}");
+}
+
+#[tokio::test]
+async fn every_way_in_answers_every_visitor_as_the_table_says() {
+    let place = Deployment::new().await;
+    let known: Vec<(&str, &str)> = TABLE.iter().map(|(method, path, _)| (*method, *path)).collect();
+    for route in tegata_web::routes() {
+        assert!(known.contains(&route), "{route:?} is not in the coverage table");
+    }
+    assert_eq!(known.len(), tegata_web::routes().len(), "the table names a route that does not exist");
+    for (who, column, visitor) in visitors(&place).await {
+        for (method, path, expected) in TABLE {
+            let mut browser = visitor.clone();
+            let answer = ask(&mut browser, method, path).await;
+            let name = format!("{method} {path} {who}");
+            assert_eq!(answer.status, expected[column], "{name}: {}", answer.text());
+            headers_are_there(&answer, &name);
+            if column == 1 && answer.status == StatusCode::SEE_OTHER && path != "/language" {
+                assert_eq!(answer.location(), "/login", "{name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_or_method_that_is_not_there_is_a_page_for_those_inside_and_closed_for_the_rest() {
+    let place = Deployment::new().await;
+    for (who, column, mut browser) in visitors(&place).await {
+        for (method, path, inside) in
+            [(Method::GET, "/admin", 404), (Method::DELETE, "/menu", 405), (Method::GET, "/logout", 405)]
+        {
+            let answer = browser.send(method.clone(), path, None, &[]).await;
+            let expected = if column == 0 { 403 } else { inside };
+            assert_eq!(answer.status, expected, "{method} {path} {who}");
+            headers_are_there(&answer, path);
+            assert!(answer.text().contains("<html lang=\"ja\">"), "{method} {path} {who}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_closed_gate_says_which_one_it_is() {
+    let place = Deployment::new().await;
+    let mut reasons = Vec::new();
+    for (_, column, mut browser) in visitors(&place).await {
+        if column == 0 {
+            let page = browser.get("/menu").await.text();
+            let (_, rest) = page.split_once("data-reason=\"").expect("a reason");
+            reasons.push(rest.split('"').next().unwrap_or_default().to_owned());
+        }
+    }
+    assert_eq!(reasons, ["none", "foreign", "expired", "revoked", "not-yet-valid", "foreign"]);
+}
+
+#[tokio::test]
+async fn a_stale_list_of_revoked_certificates_says_when_to_come_again() {
+    let place = Deployment::new().await;
+    let mut browser = place.browser(&place.due);
+    browser.peer.state = PeerState::Unknowable;
+    let answer = browser.get("/menu").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "60"));
+    assert!(answer.text().contains("data-reason=\"unknowable\""));
+}
+
+#[tokio::test]
+async fn programs_get_a_problem_document_with_a_stable_code() {
+    let place = Deployment::new().await;
+    let accept = [("accept", "application/json")];
+    let mut nobody = place.visitor(Presented::None, PeerState::None);
+    let answer = nobody.send(Method::GET, "/menu", None, &accept).await;
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let document: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!((document["code"].as_str(), document["status"].as_u64()), (Some("no-certificate"), Some(403)));
+    let answer = place.browser(&place.due).send(Method::GET, "/menu", None, &accept).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.text().contains("\"code\":\"login-required\""));
+}
