@@ -5,11 +5,39 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use crate::limits::Limits;
+
+/// How long a client may dawdle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Over a header that it has begun.
+    header: Duration,
+    /// Before it sends another request.
+    idle: Duration,
+    /// Before it reads more of an answer.
+    answer: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { header: limits.header_timeout, idle: limits.idle_timeout, answer: limits.idle_timeout }
+    }
+
+    /// With a server that stops: only answers under way still have time.
+    pub(crate) fn while_stopping(self, farewell: Duration) -> Self {
+        Self { header: farewell, idle: farewell, ..self }
+    }
+
+    /// With a client that was told that the connection ends.
+    pub(crate) fn at_an_end(self, farewell: Duration) -> Self {
+        Self { answer: farewell, ..self.while_stopping(farewell) }
+    }
+}
 
 /// Why a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,31 +97,32 @@ impl Activity {
     }
 
     /// Ends when the client has dawdled for too long.
-    pub(crate) async fn overdue(&self, limits: &Limits) -> Overdue {
+    pub(crate) async fn overdue(&self, patience: Patience) -> Overdue {
         loop {
-            match self.judge(limits, Instant::now()) {
+            match self.judge(patience, Instant::now()) {
                 Ok(next_look) => sleep_until(next_look).await,
                 Err(overdue) => return overdue,
             }
         }
     }
 
-    fn judge(&self, limits: &Limits, now: Instant) -> Result<Instant, Overdue> {
+    fn judge(&self, patience: Patience, now: Instant) -> Result<Instant, Overdue> {
         let state = self.state();
-        // No header can become overdue before this, whenever it begins.
-        let soonest = now + limits.header_timeout;
+        // Nothing that begins while we sleep can become overdue before this.
+        let soonest = now + patience.header.min(patience.idle).min(patience.answer);
         if state.in_service > 0 {
             return Ok(soonest);
         }
-        let header_end = state.header_since.map_or(soonest, |since| since + limits.header_timeout);
-        let idle_end = state.progress_at + limits.idle_timeout;
+        let still = if state.answering > 0 { patience.answer } else { patience.idle };
+        let idle_end = state.progress_at + still;
+        let header_end = state.header_since.map_or(soonest, |since| since + patience.header);
         if header_end <= now {
             return Err(Overdue::Header);
         }
         if idle_end <= now {
             return Err(Overdue::Idle);
         }
-        Ok(header_end.min(idle_end))
+        Ok(header_end.min(idle_end).min(soonest))
     }
 }
 
@@ -173,16 +202,15 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn limits() -> Limits {
-        Limits { header_timeout: Duration::from_secs(10), idle_timeout: Duration::from_secs(60), ..Limits::default() }
+    fn patience() -> Patience {
+        let (header_timeout, idle_timeout) = (Duration::from_secs(10), Duration::from_secs(60));
+        Patience::new(&Limits { header_timeout, idle_timeout, ..Limits::default() })
     }
 
     fn after(activity: &Activity, seconds: u64) -> Option<Overdue> {
-        activity.judge(&limits(), Instant::now() + Duration::from_secs(seconds)).err()
+        activity.judge(patience(), Instant::now() + Duration::from_secs(seconds)).err()
     }
 
     #[test]
@@ -206,5 +234,15 @@ mod tests {
         assert_eq!(after(&activity, 59), None);
         assert_eq!(after(&activity, 61), Some(Overdue::Idle), "an answer that nobody reads");
         drop(answering);
+    }
+
+    #[test]
+    fn a_stop_waits_for_answers_and_not_for_idle_clients() {
+        let activity = Activity::new();
+        let stopping = patience().while_stopping(Duration::from_secs(1));
+        let later = Instant::now() + Duration::from_secs(2);
+        assert_eq!(activity.judge(stopping, later).err(), Some(Overdue::Idle));
+        let _answering = activity.answer();
+        assert_eq!(activity.judge(stopping, later).err(), None);
     }
 }

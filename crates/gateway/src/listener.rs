@@ -21,13 +21,13 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tower::Service;
 
-use crate::activity::{Activity, Overdue, Watched};
+use crate::activity::{Activity, Overdue, Patience, Watched};
 use crate::body::{BodyError, RequestBody};
 use crate::limits::{Limits, Slots};
 use crate::request::Line;
 use crate::tls::{Accepted, TlsFront};
 
-/// How long an idle client gets to see the connection close before it is dropped.
+/// How long a client that was told of the end may stay idle before the connection is dropped.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Flow-control windows of HTTP/2: they bound what a client can make us hold before its body is read.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -326,7 +326,8 @@ impl Connection {
     {
         let mut connection = std::pin::pin!(connection);
         let mut stopped = self.stopped.clone();
-        let mut is_stopping = false;
+        let mut patience = Patience::new(&self.limits);
+        let mut is_told = false;
         loop {
             let overdue = tokio::select! {
                 ended = connection.as_mut() => {
@@ -335,22 +336,28 @@ impl Connection {
                     }
                     return;
                 }
-                () = stop_signal(&mut stopped), if !is_stopping => None,
-                overdue = activity.overdue(&self.limits) => Some(overdue),
+                () = stop_signal(&mut stopped), if !is_told => None,
+                overdue = activity.overdue(patience) => Some(overdue),
             };
-            connection.as_mut().graceful_shutdown();
-            match overdue {
-                None => is_stopping = true,
-                Some(overdue) => {
-                    let reason = if overdue == Overdue::Header { "slow-header" } else { "idle" };
-                    tracing::debug!(client.address = %self.client.ip(), reason, "connection closed");
-                    metrics::counter!("tegata_connections_cut_total", "reason" => reason).increment(1);
-                    // An idle client is told; whether it listens or not, the connection is dropped.
-                    let _ = timeout(FAREWELL, connection.as_mut()).await;
-                    return;
+            patience = match overdue {
+                None => patience.while_stopping(FAREWELL),
+                Some(Overdue::Idle) if !is_told => {
+                    self.note_cut("idle");
+                    patience.at_an_end(FAREWELL)
                 }
-            }
+                Some(Overdue::Header) => return self.note_cut("slow-header"),
+                Some(Overdue::Idle) => return,
+            };
+            // A request that crosses this message on the wire is still answered.
+            connection.as_mut().graceful_shutdown();
+            activity.progress();
+            is_told = true;
         }
+    }
+
+    fn note_cut(&self, reason: &'static str) {
+        tracing::debug!(client.address = %self.client.ip(), reason, "connection closed");
+        metrics::counter!("tegata_connections_cut_total", "reason" => reason).increment(1);
     }
 }
 

@@ -1,0 +1,9 @@
+//! The front door over real sockets: certificates of a real CA, real handshakes, real HTTP.
+
+mod limits;
+mod metrics;
+mod server_cert;
+mod shutdown;
+mod states;
+mod tls;
+mod world;
