@@ -441,7 +441,7 @@ fn from_engine(error: sqlx::Error) -> StoreError {
 
 /// What there may be only one of, from the columns that the engine names.
 fn duplicate(message: &str) -> StoreError {
-    const NAMES: [(&str, &str); 12] = [
+    const NAMES: [(&str, &str); 13] = [
         ("issuers.der", "issuer"),
         ("customers.id", "customer id"),
         ("customers.code", "customer code"),
@@ -450,6 +450,7 @@ fn duplicate(message: &str) -> StoreError {
         ("terminals.customer_id", "client number"),
         ("certificates.fingerprint", "certificate"),
         ("certificates.serial", "serial"),
+        ("server_certificates.serial", "serial"),
         ("bundles.certificate_id", "bundle"),
         ("bundles.terminal_id", "open bundle"),
         ("sessions.token_hash", "session"),

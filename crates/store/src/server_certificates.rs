@@ -38,7 +38,7 @@ impl Tx {
         .bind(new.validity.not_after)
         .bind(new.issued_at)
         .bind(new.der.clone());
-        self.execute(query).await?;
-        Ok(())
+        let named = StoreError::NotFound { what: "issuer" };
+        self.execute(query).await.map_err(|error| error.if_dangling(named)).map(|_| ())
     }
 }

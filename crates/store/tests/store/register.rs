@@ -5,9 +5,11 @@ use futures_util::future::BoxFuture;
 use tegata_core::access::Role;
 use tegata_core::cert::{Progress, RevocationReason};
 use tegata_core::id::{CertificateId, ClientNumber, CustomerId, Fingerprint, IssuerId, Serial, TerminalId, UserId};
+use tegata_core::schedule::Validity;
 use tegata_core::secret::Secret;
 use tegata_store::{
-    CertFilter, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, StoreError, Tx,
+    CertFilter, NewCertificate, NewCustomer, NewIssuer, NewServerCertificate, NewSession, NewTerminal, NewUser,
+    StoreError, Tx,
 };
 
 use crate::fixture::{
@@ -200,6 +202,22 @@ async fn the_first_use_is_the_first_and_the_first_reason_stays() {
     let found = certificate_of(&world, 1, 0).await;
     assert_eq!((found.used_at, found.progress()), (Some(NOW), Progress::Used));
     assert_eq!(found.revoked, Some((NOW.plus_seconds(2), RevocationReason::KeyCompromise)));
+}
+
+#[tokio::test]
+async fn a_listeners_certificate_has_a_known_issuer_and_a_serial_of_its_own() {
+    let world = filled().await;
+    let add = |issuer, serial| {
+        let validity = Validity { not_before: NOW, not_after: NOW.plus_seconds(9) };
+        let (issuer, serial) = (IssuerId(issuer), Serial::from_bytes([serial; 16]));
+        let hosts = "localhost 127.0.0.1".to_owned();
+        let new = NewServerCertificate { issuer, serial, hosts, validity, issued_at: NOW, der: vec![1] };
+        write(&world, move |tx| async move { tx.insert_server_certificate(&new).await }.boxed())
+    };
+    assert_eq!(add(1, 1).await, Ok(()));
+    assert_eq!(add(1, 1).await, duplicate("serial"));
+    assert_eq!(add(1, 2).await, Ok(()));
+    assert_eq!(add(77, 3).await, Err(StoreError::NotFound { what: "issuer" }));
 }
 
 #[tokio::test]
