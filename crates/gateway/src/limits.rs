@@ -113,6 +113,7 @@ impl Slots {
         }
         *here += 1;
         open.total += 1;
+        metrics::gauge!("tegata_connections_open").increment(1.0);
         Ok(Slot { slots: Arc::clone(self), key })
     }
 }
@@ -121,6 +122,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.slots.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total -= 1;
+        metrics::gauge!("tegata_connections_open").decrement(1.0);
         if let Some(here) = open.by_address.get_mut(&self.key) {
             *here -= 1;
             if *here == 0 {

@@ -23,7 +23,7 @@ use tower::Service;
 
 use crate::activity::{Activity, Overdue, Patience, Watched};
 use crate::body::{BodyError, RequestBody};
-use crate::limits::{Limits, Slots};
+use crate::limits::{Limits, Slot, Slots};
 use crate::request::Line;
 use crate::tls::{Accepted, TlsFront};
 
@@ -140,29 +140,29 @@ impl Listener {
             };
             pause = Pause::default();
             metrics::counter!("tegata_connections_total").increment(1);
-            match slots.take(client.ip()) {
-                Ok(slot) => {
-                    let connection = Connection {
-                        client,
-                        door: door.clone(),
-                        limits: Arc::clone(&limits),
-                        stopped: stopped.clone(),
-                    };
-                    let service = service.clone();
-                    connections.spawn(async move {
-                        connection.run(stream, service).await;
-                        drop(slot);
-                    });
-                }
-                Err(full) => {
-                    metrics::counter!("tegata_connections_rejected_total", "reason" => full.as_str()).increment(1);
-                    tracing::debug!(client.address = %client.ip(), limit = full.as_str(), "connection refused");
-                }
-            }
+            let Some(slot) = place(&slots, client) else { continue };
+            let (limits, stopped) = (Arc::clone(&limits), stopped.clone());
+            let connection = Connection { client, door: door.clone(), limits, stopped };
+            let service = service.clone();
+            connections.spawn(async move {
+                connection.run(stream, service).await;
+                drop(slot);
+            });
         }
         drop(self.socket);
         let _ = stop.send(true); // nobody listens when no connection is open
         drain(connections, limits.drain_timeout).await
+    }
+}
+
+fn place(slots: &Arc<Slots>, client: SocketAddr) -> Option<Slot> {
+    match slots.take(client.ip()) {
+        Ok(slot) => Some(slot),
+        Err(full) => {
+            metrics::counter!("tegata_connections_rejected_total", "reason" => full.as_str()).increment(1);
+            tracing::debug!(client.address = %client.ip(), limit = full.as_str(), "connection refused");
+            None
+        }
     }
 }
 

@@ -182,3 +182,32 @@ impl Trust {
         if age > self.max_age { TrustHealth::Stale { age, max_age: self.max_age } } else { TrustHealth::Fresh { age } }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serial(number: u128) -> Serial {
+        Serial::from_bytes(number.to_be_bytes())
+    }
+
+    #[test]
+    fn an_entry_takes_24_bytes() {
+        assert_eq!(SerialSet::BYTES_PER_ENTRY, 24);
+    }
+
+    #[test]
+    fn a_serial_counts_under_its_own_issuer_only() {
+        let (ours, other) = (IssuerId(1), IssuerId(2));
+        let revoked: SerialSet =
+            [(ours, serial(5)), (ours, serial(3)), (other, serial(4)), (ours, serial(3))].into_iter().collect();
+        assert_eq!(revoked.len(), 3);
+        assert!(
+            revoked.contains(ours, serial(3))
+                && revoked.contains(ours, serial(5))
+                && revoked.contains(other, serial(4))
+        );
+        assert!(!revoked.contains(other, serial(3)) && !revoked.contains(ours, serial(4)));
+        assert!(SerialSet::default().is_empty());
+    }
+}

@@ -18,6 +18,7 @@ async fn connections_handshakes_and_requests_are_counted() {
     let text = recorder.render();
     for line in [
         "tegata_connections_total ",
+        "tegata_connections_open ",
         "tegata_handshakes_total{result=\"ok\",version=\"TLSv1.3\"} ",
         "tegata_handshake_seconds",
         "tegata_requests_total{peer_state=\"due\",status=\"200\"} ",
