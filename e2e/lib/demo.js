@@ -147,7 +147,7 @@ class Demo {
     await until('the server answers under its new clock', async () => (await this.fetch('/readyz')).status === 200);
   }
 
-  /** One request without a browser. `cert` and `key` are PEM files; nothing is followed. */
+  /** One request without a browser, for a page. `cert` and `key` are PEM files; nothing is followed. */
   fetch(path, { cert, key, origin = this.url, method = 'GET', headers = {} } = {}) {
     const url = new URL(path, origin);
     return new Promise((done, fail) => {
@@ -157,8 +157,9 @@ class Demo {
         path: url.pathname + url.search,
         method,
         servername: url.hostname,
-        headers: { host: url.host, ...headers },
+        headers: { host: url.host, accept: 'text/html', ...headers },
         ca: splitPem(readFileSync(this.caPem, 'utf8')),
+        rejectUnauthorized: !this.clockFile, // under another clock the server's own certificate may not be valid here
         cert: cert && readFileSync(cert),
         key: key && readFileSync(key),
         agent: false,

@@ -37,7 +37,7 @@ export async function judge(page, name, lang, names = []) {
 
   await page.setViewportSize({ width: 320, height: 640 });
   const width = await page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.body.scrollWidth));
-  if (width > 320) say(`at 320 px it is ${width} px wide and scrolls sideways`);
+  if (width > 320) say(`at 320 px it is ${width} px wide and scrolls sideways: ${await tooWide(page)}`);
 
   for (const [size, viewport] of Object.entries(SIZES)) {
     await page.setViewportSize(viewport);
@@ -47,13 +47,23 @@ export async function judge(page, name, lang, names = []) {
   return faults;
 }
 
+/** Names the elements that stick out on the right. */
+async function tooWide(page) {
+  const found = await page.evaluate(() => {
+    const wide = [...document.body.querySelectorAll('*')].filter((element) => element.getBoundingClientRect().right > innerWidth + 0.5);
+    const innermost = wide.filter((element) => ![...element.children].some((child) => wide.includes(child)));
+    return innermost.map((e) => `<${e.tagName.toLowerCase()}${e.id ? ` #${e.id}` : ''} class="${e.className}"> ${e.textContent.trim().slice(0, 40)}`);
+  });
+  return found.slice(0, 4).join(' | ');
+}
+
 /** Takes a picture of the whole page. */
 export async function picture(page, name) {
   mkdirSync(ARTIFACTS, { recursive: true });
   await page.screenshot({ path: join(ARTIFACTS, `${name}.png`), fullPage: true, animations: 'disabled', caret: 'hide' });
 }
 
-/** An English page has no Japanese left over, apart from names, tables of records, and what says of itself that it is Japanese. */
+/** An English page has no Japanese left over, apart from names, tables of records, what the operator configured, and what says of itself that it is Japanese. */
 async function englishOnly(page, names, say) {
   const texts = await page.evaluate(() => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -62,7 +72,7 @@ async function englishOnly(page, names, say) {
       const node = walker.currentNode;
       const parent = node.parentElement;
       const hidden = !parent || parent.closest('script, style, template, noscript');
-      const named = parent?.closest('main [lang="ja"], #lang-switch, #terminal-name, .site-footer, td, dd');
+      const named = parent?.closest('main [lang="ja"], #lang-switch, #terminal-name, .site-footer, section[aria-labelledby="support"], td, dd');
       if (!hidden && !named) found.push(node.textContent.trim());
     }
     return found;
