@@ -127,7 +127,7 @@ impl Authority {
         format: Format,
     ) -> Result<Secret<Vec<u8>>, AuthorityError> {
         let friendly_name = format!("{} {}まで", terminal.name, certificate.not_after.jst_date());
-        let chain = vec![self.0.ca.cert.der().to_vec(), self.0.ca.root.der().to_vec()];
+        let chain = [self.0.ca.cert.der().to_vec(), self.0.ca.root.der().to_vec()];
         let entropy = self.0.entropy.clone();
         let work = move || {
             let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();

@@ -35,10 +35,11 @@ impl KeyPool {
         }
     }
 
-    /// A fresh key of `kind`: from the pool when it is the pool's kind and one is ready soon, else made now.
+    /// A fresh key of `kind`: from the pool when it is the pool's kind and one is ready, else made now. Nobody waits for the pool's one
+    /// thread: a storm of clicks finds keys on all cores.
     pub async fn take(&self, kind: KeyKind) -> Result<LeafKey, KeyError> {
         if let Some(ready) = self.ready.as_ref().filter(|_| kind == self.kind)
-            && let Some(key) = ready.lock().await.recv().await
+            && let Ok(key) = ready.lock().await.try_recv()
         {
             return Ok(key);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tegata_authority::ceremony::{self, Folders};
+use tegata_authority::ceremony::{self, CeremonyError, Folders};
 use tegata_authority::custody::{CustodyError, Passphrase};
 use tegata_authority::{Authority, KeyPool, Parts, Rules};
 use tegata_core::access::Actor;
@@ -43,7 +43,16 @@ pub async fn authority_at(
     let (keys, certificates) = (checked.path(&settings.key_folder), checked.path(&settings.certificate_folder));
     let folders = Folders { keys: &keys, certificates: &certificates };
     let urls = Urls { crl: settings.crl_urls.clone(), issuer: settings.issuer_urls.clone(), ocsp: Vec::new() };
-    let (ca, vault) = ceremony::open(&store, folders, pass, urls, &*clock).await.context("the CA cannot be opened")?;
+    let opened = ceremony::open(&store, folders, pass, urls, &*clock).await;
+    let (ca, vault) = opened.map_err(|error| {
+        let next = match error {
+            CeremonyError::Custody(CustodyError::WrongPassphrase(_)) => {
+                "the CA cannot be opened (give the passphrase that `tegata init` was given, or restore the key folder from the backup)"
+            }
+            _ => "the CA cannot be opened",
+        };
+        anyhow::Error::new(error).context(next)
+    })?;
     let kind = checked.terminal_profile.own_key_kind();
     let portal = &checked.config.portal;
     let rules = Rules {
@@ -69,7 +78,7 @@ pub async fn open(path: &Path) -> anyhow::Result<(Checked, Authority)> {
 /// `tegata-passphrase`.
 pub fn passphrase() -> anyhow::Result<Passphrase> {
     if let Some(text) = std::env::var_os("TEGATA_PASSPHRASE") {
-        return Ok(Passphrase::new(text.into_encoded_bytes()).context("TEGATA_PASSPHRASE")?);
+        return Passphrase::new(text.into_encoded_bytes()).context("TEGATA_PASSPHRASE");
     }
     let credential =
         std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join("tegata-passphrase"));

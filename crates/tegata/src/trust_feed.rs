@@ -91,8 +91,8 @@ impl TrustFeed {
         let _turn = inner.turn.lock().await;
         let age = inner.authority.now().0.saturating_sub(inner.trust.current().as_of.0).unsigned_abs();
         let aging = age > (inner.trust.max_age() / 10).max(1);
-        if !aging && !(changed && inner.authority.reader().trust_version().await? != inner.seen.load(Ordering::Relaxed))
-        {
+        let outdated = changed && inner.authority.reader().trust_version().await? != inner.seen.load(Ordering::Relaxed);
+        if !aging && !outdated {
             return Ok(());
         }
         let (snapshot, version) = read(&inner.authority).await?;

@@ -27,25 +27,7 @@ pub enum Command {
     /// again gives the same certificate.
     #[command(after_help = "Examples:\n  tegata cert issue u00000001/client0001 --out handover/\n  \
         tegata cert issue u00000001/client0001 --not-after 2027-01-21 --out handover/")]
-    Issue {
-        /// CUSTOMER/CLIENT such as u00000001/client0001, or the terminal's UUID.
-        terminal: TerminalName,
-        /// The folder for the files; made when it does not exist.
-        #[arg(long, value_name = "FOLDER")]
-        out: PathBuf,
-        /// Its last second, instead of the scheduled one: 2027-01-21 (14:00 JST) or 2027-01-21T05:00:00Z.
-        #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
-        not_after: Option<Timestamp>,
-        /// The kind of key: p256, rsa2048, rsa3072; the profile's first one when left out.
-        #[arg(long, value_name = "KIND")]
-        key: Option<KeyKind>,
-        /// 標準 (standard, AES-256) or 互換 (compatible, 3DES; Windows Server 2016 and older, some Macs).
-        #[arg(long, value_enum, default_value = "standard")]
-        format: FormatName,
-        /// Say what would be done, and do nothing.
-        #[arg(long)]
-        dry_run: bool,
-    },
+    Issue(IssueArgs),
     /// List certificates, those that end first on top.
     List {
         /// Only of this terminal.
@@ -75,6 +57,28 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// What `issue` needs.
+#[derive(clap::Args)]
+pub struct IssueArgs {
+    /// CUSTOMER/CLIENT such as u00000001/client0001, or the terminal's UUID.
+    terminal: TerminalName,
+    /// The folder for the files; made when it does not exist.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Its last second, instead of the scheduled one: 2027-01-21 (14:00 JST) or 2027-01-21T05:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+    not_after: Option<Timestamp>,
+    /// The kind of key: p256, rsa2048, rsa3072; the profile's first one when left out.
+    #[arg(long, value_name = "KIND")]
+    key: Option<KeyKind>,
+    /// 標準 (standard, AES-256) or 互換 (compatible, 3DES; Windows Server 2016 and older, some Macs).
+    #[arg(long, value_enum, default_value = "standard")]
+    format: FormatName,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// The two formats of a .p12.
@@ -130,74 +134,82 @@ impl CertificateName {
 /// Runs the command.
 pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> {
     match command {
-        Command::Issue { terminal, out: folder, not_after, key, format, dry_run } => {
-            let (_, authority) = deployment::open(path).await?;
-            let terminal = terminal.find(authority.reader()).await?;
-            if dry_run {
-                let text = format!(
-                    "would issue a certificate for {}/{} {}",
-                    terminal.customer, terminal.client, terminal.name
-                );
-                return Ok(out.say(&text, &json!({ "would_issue_for": terminal.id.to_string() }))?);
-            }
-            let (written, handover) = issue(&authority, &terminal, &folder, not_after, key, format.into()).await?;
-            authority.close().await;
-            let mut whole = value(&handover.certificate);
-            whole["p12"] = json!(written.p12);
-            whole["password_file"] = json!(written.password);
-            let text = format!(
-                "issued {} until {}\n  {}\n  {} (the password: give it by another way than the file)",
-                handover.certificate.serial,
-                handover.certificate.not_after,
-                written.p12.display(),
-                written.password.display(),
-            );
-            out.say(&text, &whole)?;
-        }
-        Command::List { terminal, expiring_before, limit } => {
-            let store = deployment::register(&deployment::config(path)?).await?;
-            let reader = store.reader();
-            let terminal = match terminal {
-                Some(name) => Some(name.find(&reader).await?.id),
-                None => None,
-            };
-            let filter = CertFilter { terminal, ending_before: expiring_before, ..CertFilter::default() };
-            let certificates = reader.certificates(deployment::operator().scope(), &filter, limit, None).await?;
-            let row = |c: &CertRecord| {
-                vec![c.serial.to_string(), c.customer.to_string(), c.not_after.to_string(), state(c).into()]
-            };
-            out.table(
-                &["serial", "customer", "not_after", "state"],
-                &certificates.iter().map(row).collect::<Vec<_>>(),
-            )?;
-        }
-        Command::Show { certificate } => {
-            let store = deployment::register(&deployment::config(path)?).await?;
-            let cert = certificate.find(&store.reader()).await?;
-            let whole = value(&cert);
-            let lines: Vec<String> = whole
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(name, value)| format!("{name:<13} {}", value.as_str().unwrap_or("-")))
-                .collect();
-            out.say(&lines.join("\n"), &whole)?;
-        }
-        Command::Revoke { certificate, reason, dry_run } => {
-            let (_, authority) = deployment::open(path).await?;
-            let cert = certificate.find(authority.reader()).await?;
-            if dry_run {
-                return Ok(out.say(
-                    &format!("would revoke {}", cert.serial),
-                    &json!({ "would_revoke": cert.serial.to_string() }),
-                )?);
-            }
-            authority.revoke(&deployment::operator(), &cert, reason).await?;
-            authority.close().await;
-            out.say(&format!("revoked {}", cert.serial), &json!({ "revoked": cert.serial.to_string() }))?;
-        }
+        Command::Issue(args) => hand_over(args, path, out).await,
+        Command::List { terminal, expiring_before, limit } => list(terminal, expiring_before, limit, path, out).await,
+        Command::Show { certificate } => show(&certificate, path, out).await,
+        Command::Revoke { certificate, reason, dry_run } => revoke(&certificate, reason, dry_run, path, out).await,
     }
-    Ok(())
+}
+
+async fn hand_over(args: IssueArgs, path: &Path, out: Out) -> anyhow::Result<()> {
+    let (_, authority) = deployment::open(path).await?;
+    let terminal = args.terminal.find(authority.reader()).await?;
+    if args.dry_run {
+        let text = format!("would issue a certificate for {}/{} {}", terminal.customer, terminal.client, terminal.name);
+        return Ok(out.say(&text, &json!({ "would_issue_for": terminal.id.to_string() }))?);
+    }
+    let issued = issue(&authority, &terminal, &args.out, args.not_after, args.key, args.format.into()).await;
+    authority.close().await;
+    let (written, handover) = issued?;
+    let mut whole = value(&handover.certificate);
+    whole["p12"] = json!(written.p12);
+    whole["password_file"] = json!(written.password);
+    let text = format!(
+        "issued {} until {}\n  {}\n  {} (the password: give it by another way than the file)",
+        handover.certificate.serial,
+        handover.certificate.not_after,
+        written.p12.display(),
+        written.password.display(),
+    );
+    Ok(out.say(&text, &whole)?)
+}
+
+async fn list(
+    terminal: Option<TerminalName>,
+    ending_before: Option<Timestamp>,
+    limit: u32,
+    path: &Path,
+    out: Out,
+) -> anyhow::Result<()> {
+    let store = deployment::register(&deployment::config(path)?).await?;
+    let reader = store.reader();
+    let terminal = match terminal {
+        Some(name) => Some(name.find(&reader).await?.id),
+        None => None,
+    };
+    let filter = CertFilter { terminal, ending_before, ..CertFilter::default() };
+    let certificates = reader.certificates(deployment::operator().scope(), &filter, limit, None).await?;
+    let row =
+        |c: &CertRecord| vec![c.serial.to_string(), c.customer.to_string(), c.not_after.to_string(), state(c).into()];
+    Ok(out.table(&["serial", "customer", "not_after", "state"], &certificates.iter().map(row).collect::<Vec<_>>())?)
+}
+
+async fn show(certificate: &CertificateName, path: &Path, out: Out) -> anyhow::Result<()> {
+    let store = deployment::register(&deployment::config(path)?).await?;
+    let whole = value(&certificate.find(&store.reader()).await?);
+    let fields = whole.as_object().into_iter().flatten();
+    let lines: Vec<String> =
+        fields.map(|(name, value)| format!("{name:<13} {}", value.as_str().unwrap_or("-"))).collect();
+    Ok(out.say(&lines.join("\n"), &whole)?)
+}
+
+async fn revoke(
+    certificate: &CertificateName,
+    reason: RevocationReason,
+    dry_run: bool,
+    path: &Path,
+    out: Out,
+) -> anyhow::Result<()> {
+    let (_, authority) = deployment::open(path).await?;
+    let cert = certificate.find(authority.reader()).await?;
+    let serial = cert.serial.to_string();
+    if dry_run {
+        return Ok(out.say(&format!("would revoke {serial}"), &json!({ "would_revoke": serial }))?);
+    }
+    let revoked = authority.revoke(&deployment::operator(), &cert, reason).await;
+    authority.close().await;
+    revoked?;
+    Ok(out.say(&format!("revoked {serial}"), &json!({ "revoked": serial }))?)
 }
 
 /// The files of a hand-over.

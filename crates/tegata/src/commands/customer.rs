@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use serde_json::json;
 use tegata_core::customer::{Customer, CustomerCode};
 use tegata_core::id::CustomerId;
@@ -41,7 +42,8 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
     match command {
         Command::Add { code, name, id } => {
             let (_, authority) = deployment::open(path).await?;
-            let customer = authority.add_customer(&actor, id, code, &name).await?;
+            let added = authority.add_customer(&actor, id, code.clone(), &name).await;
+            let customer = added.with_context(|| format!("customer {code} was not registered"))?;
             authority.close().await;
             out.say(&format!("registered {} {}", customer.id, customer.name), &value(&customer))?;
         }

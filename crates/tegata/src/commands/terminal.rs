@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use serde_json::json;
 use tegata_core::id::{ClientNumber, CustomerId, TerminalId};
 use tegata_core::terminal::Terminal;
@@ -77,7 +78,8 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
     match command {
         Command::Add { customer, name, client } => {
             let (_, authority) = deployment::open(path).await?;
-            let terminal = authority.add_terminal(&actor, customer, client, &name).await?;
+            let what = format!("terminal {name} of {customer} was not registered");
+            let terminal = authority.add_terminal(&actor, customer, client, &name).await.context(what)?;
             authority.close().await;
             let text = format!("registered {}/{} {}", terminal.customer, terminal.client, terminal.name);
             out.say(&text, &value(&terminal))?;

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde_json::json;
 use tegata_authority::NewUser;
 use tegata_core::access::Role;
@@ -56,7 +57,8 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
         Command::Add { customer, name, password_file, role } => {
             let password = first_line(&password_file)?;
             let (_, authority) = deployment::open(path).await?;
-            let user = authority.add_user(&actor, NewUser { customer, name, password, role }).await?;
+            let what = format!("user {name} of {customer} was not registered");
+            let user = authority.add_user(&actor, NewUser { customer, name, password, role }).await.context(what)?;
             authority.close().await;
             out.say(&format!("registered {} of {}", user.name, user.customer), &value(&user))?;
         }

@@ -126,11 +126,20 @@ impl Bed {
         let child = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().expect("the program starts");
         let running = Running(child);
         let begun = Instant::now();
-        while std::net::TcpStream::connect(self.address).is_err() {
+        while !self.is_ready() {
             assert!(begun.elapsed() < Duration::from_secs(30), "not ready: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         running
+    }
+
+    /// Asks `/readyz` on the operations port.
+    fn is_ready(&self) -> bool {
+        use std::io::{Read, Write};
+        let Ok(mut stream) = std::net::TcpStream::connect(self.operations) else { return false };
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
     }
 
     pub fn log(&self) -> String {
@@ -173,7 +182,9 @@ impl Bed {
     /// A browser with a certificate (or none), a cookie jar and no automatic redirects.
     pub fn browser(&self, held: Option<&Held>) -> Client {
         let ca = reqwest::Certificate::from_pem(&self.ca()).expect("a certificate");
+        let html = [(reqwest::header::ACCEPT, reqwest::header::HeaderValue::from_static("text/html"))];
         let mut builder = Client::builder()
+            .default_headers(html.into_iter().collect())
             .tls_certs_only([ca])
             .cookie_store(true)
             .redirect(reqwest::redirect::Policy::none())
