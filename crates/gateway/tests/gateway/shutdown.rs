@@ -1,6 +1,7 @@
 //! Opening and closing a listener, TLS and plain.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -10,6 +11,7 @@ use tegata_gateway::listener::{BindError, Door, Drained, Listener};
 use tegata_gateway::tls::TlsSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::world::*;
@@ -26,7 +28,7 @@ async fn a_shutdown_lets_a_running_request_finish_and_takes_no_new_one() {
         let _idle = connect(address, &config).await.expect("TLS");
         let mut http = Http::over(connect(address, &config).await.expect("TLS")).await.expect("HTTP");
         let running = tokio::spawn(async move { http.get("/slow").await });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        server.a_request_has_entered().await;
         server.stop.take().expect("running").send(()).expect("running");
         let (status, text) = running.await.expect("no panic").expect("an answer");
         assert_eq!((status, text.as_str()), (StatusCode::OK, "finished"), "{alpn}");
@@ -45,9 +47,9 @@ async fn a_shutdown_cuts_what_does_not_finish_in_time() {
     let address = server.address;
     let running = tokio::spawn(async move {
         let mut http = Http::over(connect(address, &config).await.expect("TLS")).await.expect("HTTP");
-        http.get("/slow").await
+        http.get("/stuck").await
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.a_request_has_entered().await;
     server.stop.take().expect("running").send(()).expect("running");
     let drained = timeout(PATIENCE, server.done).await.expect("stopped").expect("no panic");
     assert_eq!(drained, Drained { cut: 1 });
@@ -82,7 +84,7 @@ async fn the_plain_listener_has_no_peer_and_the_same_limits() {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
     let address = listener.local_address();
     let limits = Limits { max_body_bytes: 10, ..Limits::default() };
-    tokio::spawn(listener.serve(Door::Plain, limits, app(), std::future::pending()));
+    tokio::spawn(listener.serve(Door::Plain, limits, app(Arc::new(Semaphore::new(0))), std::future::pending()));
     let ask = async |request: &str| {
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.write_all(request.as_bytes()).await.expect("sent");

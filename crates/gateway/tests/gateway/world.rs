@@ -41,7 +41,7 @@ use tegata_pki::key::LeafKey;
 use tegata_pki::signer::{Curve, Signer, SoftwareSigner};
 use tegata_testkit::FixedClock;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -193,6 +193,8 @@ pub struct Server {
     pub trust: Trust,
     pub clock: Arc<FixedClock>,
     pub server_cert: Arc<ServerCert>,
+    /// Gains a permit for each request that has reached `/slow` or `/stuck`.
+    pub entered: Arc<Semaphore>,
     pub stop: Option<oneshot::Sender<()>>,
     pub done: JoinHandle<Drained>,
 }
@@ -217,18 +219,24 @@ impl Server {
                 .expect("TLS settings");
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
         let address = listener.local_address();
+        let entered = Arc::new(Semaphore::new(0));
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move {
             let _ = stopped.await;
         };
-        let done = tokio::spawn(listener.serve(Door::Tls(front), limits, app(), shutdown));
-        Self { address, trust, clock, server_cert, stop: Some(stop), done }
+        let done = tokio::spawn(listener.serve(Door::Tls(front), limits, app(Arc::clone(&entered)), shutdown));
+        Self { address, trust, clock, server_cert, entered, stop: Some(stop), done }
     }
 
     /// Moves the clock and reads the register again, as the binary's ticker does.
     pub fn set_time(&self, now: Timestamp) {
         self.clock.set(now);
         self.change(|snapshot| snapshot.as_of = now);
+    }
+
+    /// Waits until a request has reached `/slow` or `/stuck`.
+    pub async fn a_request_has_entered(&self) {
+        self.entered.acquire().await.expect("never closed").forget();
     }
 
     pub fn change(&self, change: impl FnOnce(&mut TrustSnapshot)) {
@@ -239,16 +247,25 @@ impl Server {
 }
 
 /// The application behind the door: it says what it was told.
-pub fn app() -> Router {
+pub fn app(entered: Arc<Semaphore>) -> Router {
+    let stuck = Arc::clone(&entered);
     Router::new()
         .route("/peer", get(peer))
         .route("/echo", post(|body: Bytes| async move { body.len().to_string() }))
         .route("/collect", post(collect))
         .route(
             "/slow",
-            get(|| async {
+            get(async move || {
+                entered.add_permits(1);
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 "finished"
+            }),
+        )
+        .route(
+            "/stuck",
+            get(async move || {
+                stuck.add_permits(1);
+                std::future::pending::<&str>().await
             }),
         )
         .route("/large", get(|| async { vec![b'x'; 16 * 1024 * 1024] }))
