@@ -102,8 +102,9 @@ impl Line {
             Ok(host) => host,
             Err(status) => return Some(status),
         };
-        // A browser may send requests for one host name over its connection to another (RFC 9113 section 9.1.1). The certificate was chosen
-        // for one of them only: 421 makes it connect, and ask its user, anew (RFC 9110 section 15.5.20).
+        // Chromium sends requests for one host name over its connection to another (RFC 9113 section 9.1.1) as long as that one showed no
+        // certificate, so an alias host name would never bring the chooser back. 421 makes it connect, and ask its user, anew (RFC 9110
+        // section 15.5.20).
         let asked = self.tls.as_ref().and_then(|(_, _, info)| info.server_name.as_deref());
         if let (Some(asked), Some(host)) = (asked, &host)
             && !host.trim_end_matches('.').eq_ignore_ascii_case(asked)
