@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use futures_util::StreamExt;
 use serde_json::json;
 use tegata_core::audit::Row;
-use tegata_store::audit::{Broken, Verifier};
+use tegata_store::audit::{Broken, Head, Verifier};
 
 use crate::deployment;
 use crate::out::Out;
@@ -24,8 +24,15 @@ pub enum Command {
         before: Option<i64>,
     },
     /// Compute the chain of hashes over the whole log and compare. Exit code 1 when a row was changed, removed, moved or added.
-    #[command(after_help = "Example:\n  tegata audit verify && echo complete")]
-    Verify,
+    #[command(
+        after_help = "Examples:\n  tegata audit verify\n  tegata audit verify --head 120:9f86d0…  (as an earlier run printed it: \
+        finds rows cut off at the end, too)"
+    )]
+    Verify {
+        /// A head that an earlier run printed, ROWS:HASH. Keep one outside of this machine now and then.
+        #[arg(long, value_name = "ROWS:HASH", value_parser = parse_head)]
+        head: Option<Head>,
+    },
 }
 
 /// Runs the command.
@@ -38,8 +45,8 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<Exit
             let columns = ["sequence", "at", "actor", "name", "customer", "action", "outcome", "serial", "detail"];
             out.table(&columns, &rows.iter().map(cells).collect::<Vec<_>>())?;
         }
-        Command::Verify => {
-            let mut verifier = Verifier::new(None);
+        Command::Verify { head } => {
+            let mut verifier = Verifier::new(head);
             let mut rows = reader.audit_all(scope);
             while let Some(row) = rows.next().await {
                 if let Err(broken) = verifier.check(&row?) {
@@ -51,11 +58,20 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<Exit
                 Err(broken) => return refuse(&broken, out),
             };
             let hash: String = head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            let text = format!("the operation log is intact: {} rows, head {hash}", head.sequence);
-            out.say(&text, &json!({ "intact": true, "rows": head.sequence, "head": hash }))?;
+            let head_text = format!("{}:{hash}", head.sequence);
+            let text = format!("the operation log is intact: {} rows, head {head_text}", head.sequence);
+            out.say(&text, &json!({ "intact": true, "rows": head.sequence, "head": head_text }))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn parse_head(text: &str) -> Result<Head, String> {
+    let expected = || "ROWS:HASH, as `tegata audit verify` prints it".to_owned();
+    let (rows, hash) = text.split_once(':').ok_or_else(expected)?;
+    let sequence = rows.parse().map_err(|_| expected())?;
+    let hash: tegata_core::id::Fingerprint = hash.parse().map_err(|_| expected())?;
+    Ok(Head { sequence, hash: hash.0 })
 }
 
 fn refuse(broken: &Broken, out: Out) -> anyhow::Result<ExitCode> {

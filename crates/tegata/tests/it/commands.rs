@@ -139,3 +139,29 @@ fn completions_and_help_are_there_for_every_shell_and_command() {
         assert!(output.status.success() && text.len() > 100, "{command}");
     }
 }
+
+#[test]
+fn a_clock_before_the_ca_began_is_told_and_nothing_is_served() {
+    let bed = Bed::new();
+    let mut command = std::process::Command::new("faketime"); // Debian: faketime
+    command
+        .env("TEGATA_PASSPHRASE", crate::bed::PASSPHRASE)
+        .arg("2020-01-01 09:00:00")
+        .arg(env!("CARGO_BIN_EXE_tegata"));
+    refused(command.arg("--config").arg(bed.config()).arg("serve"), &["set the clock", "2020-01-01"]);
+}
+
+/// An operator's copy of an earlier head finds what the chain alone cannot: rows cut off at the end.
+#[test]
+fn a_log_that_was_cut_off_is_found_by_an_earlier_head() {
+    let bed = Bed::new();
+    let (_, earlier, _) = run(&mut bed.command(&["--json", "audit", "verify"]));
+    let earlier: serde_json::Value = serde_json::from_str(&earlier).expect("JSON");
+    let head = earlier["head"].as_str().expect("ROWS:HASH").to_owned();
+    let (output, _, _) = run(&mut bed.command(&["audit", "verify", "--head", &head]));
+    assert!(output.status.success());
+    let longer = head.replacen("1:", "2:", 1);
+    let (output, text, _) = run(&mut bed.command(&["audit", "verify", "--head", &longer]));
+    assert!(!output.status.success() && text.contains("NOT intact"), "{text}");
+    refused(&mut bed.command(&["audit", "verify", "--head", "rubbish"]), &["ROWS:HASH"]);
+}
