@@ -1,0 +1,223 @@
+#!/usr/bin/env bash
+# Other people's programs judge a running demo: its certificates, its bundles and its front door. Nothing is skipped: a program that is
+# missing fails the run. Where a program's exit status lies, its text is judged.
+#
+#   scripts/interop.sh DIR      DIR is the folder of a running `tegata demo`
+set -euo pipefail
+export LC_ALL=C.UTF-8
+
+DIR=${1:?usage: scripts/interop.sh DIR (the folder of a running demo)}
+[ -e "$DIR/demo.json" ] || { echo "$DIR/demo.json is missing: is the demo running?" >&2 && exit 2; }
+DIR=$(cd "$DIR" && pwd)
+PKILINT=${TEGATA_PKILINT_BIN:-/opt/tegata-pkilint/bin}
+for program in openssl certtool certutil vfychain pk12util keytool curl faketime python3 "$PKILINT/lint_pkix_cert"; do
+  command -v "$program" >/dev/null || { echo "$program is missing: scripts/test.sh installs it" >&2 && exit 2; }
+done
+
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+passed=0
+failed=0
+
+# check NAME COMMAND...: one line for one fact; the output is shown only when the fact does not hold.
+check() {
+  local name=$1
+  shift
+  if "$@" >"$WORK/output" 2>&1 </dev/null; then
+    passed=$((passed + 1))
+    echo "ok      $name"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $name"
+    sed -n '1,40s/^/        /p' "$WORK/output"
+  fi
+}
+
+# Holds when the command's text (both outputs) matches, whatever its exit status.
+says() {
+  local pattern=$1 text
+  shift
+  text=$("$@" 2>&1 </dev/null) || true
+  grep -qE -- "$pattern" <<<"$text" || { echo "$text" && return 1; }
+}
+
+# Holds when the command fails and its text matches.
+refuses() {
+  local pattern=$1 text
+  shift
+  if text=$("$@" 2>&1 </dev/null); then echo "$text" && echo "(it did not refuse)" && return 1; fi
+  grep -qE -- "$pattern" <<<"$text" || { echo "$text" && return 1; }
+}
+
+# Holds when the command's text says nothing like $1.
+never_says() {
+  local pattern=$1 text
+  shift
+  text=$("$@" 2>&1 </dev/null) || true
+  if grep -qE -- "$pattern" <<<"$text"; then echo "$text" && return 1; fi
+}
+
+# ---- the demo's files ----------------------------------------------------------------------------------------------------------------
+
+json() {
+  python3 - "$DIR/demo.json" "$1" <<'PY'
+import json, sys
+demo = json.load(open(sys.argv[1], encoding="utf-8"))
+print(eval(sys.argv[2], {"demo": demo}))
+PY
+}
+
+ROOT="$DIR/$(json 'demo["ca_pem"]')"
+ADDRESS=$(json 'demo["url"].removeprefix("https://")')
+PORT=${ADDRESS##*:}
+ALIASES=$(json '" ".join(a.removeprefix("https://").split(":")[0] for a in demo["alias_urls"])')
+COUNT=$(json 'len(demo["terminals"])')
+
+# field N NAME: of terminal N.
+field() {
+  json "demo['terminals'][$1]['$2']"
+}
+
+export P12_PASSWORD=
+first=$DIR/$(field 0 p12)
+P12_PASSWORD=$(field 0 p12_password)
+openssl pkcs12 -in "$first" -passin env:P12_PASSWORD -cacerts -nokeys -out "$WORK/cas.pem" 2>/dev/null
+awk -v base="$WORK/ca-" '/BEGIN CERT/{n++} n{print > (base n ".pem")}' "$WORK/cas.pem"
+ISSUING=
+for file in "$WORK"/ca-*.pem; do
+  openssl x509 -in "$file" -out "$file"
+  if [ "$(openssl x509 -in "$file" -noout -subject -nameopt RFC2253)" != "$(openssl x509 -in "$ROOT" -noout -subject -nameopt RFC2253)" ]; then
+    ISSUING=$file
+  fi
+done
+[ -n "$ISSUING" ] || { echo "the bundle holds no issuing CA" >&2 && exit 1; }
+
+NSS="sql:$WORK/nss"
+mkdir "$WORK/nss"
+certutil -N --empty-password -d "$NSS"
+certutil -A -d "$NSS" -n root -t "CT,," -i "$ROOT"
+
+# ---- judges --------------------------------------------------------------------------------------------------------------------------
+
+# No finding from WARNING up, but for $2: a line that pkilint is known to get wrong.
+lint() {
+  local text rest
+  text=$("$PKILINT/lint_pkix_cert" lint -s WARNING "$1") || true
+  rest=$(grep -E '\((WARNING|ERROR|FATAL)\)' <<<"$text" | grep -vF -- "${2:-no exception}" || true)
+  # Its exit status is the number of its findings; without any it prints nothing.
+  if [ -z "${2:-}" ] && [ -n "$text" ]; then echo "$text" && return 1; fi
+  if [ -n "$rest" ]; then echo "$text" && return 1; fi
+}
+
+openssl_verifies() { # PURPOSE TIME FILE
+  openssl verify -x509_strict -attime "$2" -purpose "$1" -CAfile "$ROOT" -untrusted "$ISSUING" "$3"
+}
+
+gnutls_verifies() { # OID TIME FILE
+  cat "$3" "$ISSUING" >"$WORK/chain.pem"
+  says 'Chain verification output: Verified\. The certificate is trusted\.' \
+    env TZ=UTC faketime -f "@$(date -u -d "@$2" +'%Y-%m-%d %H:%M:%S')" certtool --verify --load-ca-certificate "$ROOT" --verify-purpose "$1" --infile "$WORK/chain.pem"
+}
+
+nss_verifies() { # USAGE TIME FILE
+  says 'Chain is good!' vfychain -d "$NSS" -u "$1" -b "$(date -u -d "@$2" +%y%m%d%H%M%SZ)" -a "$3" "$ISSUING"
+}
+
+http_status() { # EXPECTED CERT KEY
+  local got
+  got=$(curl -sS -o /dev/null -w '%{http_code}' --cacert "$ROOT" --cert "$2" --key "$3" "https://$ADDRESS/login")
+  [ "$got" = "$1" ] || { echo "answered $got, not $1" && return 1; }
+}
+
+now=$(date +%s)
+
+echo "--- the CA"
+check "pkilint finds nothing in the root" lint "$ROOT"
+check "pkilint finds nothing in the issuing CA" lint "$ISSUING"
+check "pkilint finds nothing between root and issuing CA" "$PKILINT/lint_pkix_signer_signee_cert_chain" lint -s WARNING "$ROOT" "$ISSUING"
+check "OpenSSL verifies the issuing CA strictly" openssl verify -x509_strict -CAfile "$ROOT" "$ISSUING"
+check "the root is P-384 and the issuing CA P-256, with a path length of 0" bash -c \
+  "openssl x509 -in '$ROOT' -noout -text | grep -q 'ASN1 OID: secp384r1' && openssl x509 -in '$ISSUING' -noout -text | grep -q 'ASN1 OID: prime256v1' \
+   && openssl x509 -in '$ISSUING' -noout -text | grep -q 'CA:TRUE, pathlen:0'"
+
+for ((n = 0; n < COUNT; n++)); do
+  state=$(field $n state)
+  echo "--- terminal $(field $n customer)/$(field $n client), $state"
+  cert="$WORK/leaf-$n.pem"
+  openssl x509 -in "$DIR/$(field $n cert_pem)" -out "$cert"
+  key="$DIR/$(field $n key_pem)"
+  bundle="$DIR/$(field $n p12)"
+  P12_PASSWORD=$(field $n p12_password)
+  end=$(date -u -d "$(field $n not_after)" +%s)
+  at=$((end - 86400))
+  san=$(openssl x509 -in "$cert" -noout -ext subjectAltName | grep -oE 'urn:uuid:[0-9a-f-]{36}')
+
+  check "its SAN is one terminal id" test -n "$san"
+  check "its serial begins with its last day in Japan" test "$(openssl x509 -in "$cert" -noout -serial | cut -c8-15)" = "$(TZ=Asia/Tokyo date -d "@$end" +%Y%m%d)"
+  # pkilint 0.13 takes every URI for a URL with a host; RFC 3986 section 1.1.2 knows urn:.
+  check "pkilint finds nothing" lint "$cert" "Invalid URI syntax: \"$san\""
+  check "OpenSSL verifies it strictly for a TLS client" openssl_verifies sslclient "$at" "$cert"
+  check "OpenSSL refuses it for a TLS server" refuses 'unsupported certificate purpose|unsuitable certificate purpose' openssl_verifies sslserver "$at" "$cert"
+  check "GnuTLS verifies it for a TLS client" gnutls_verifies 1.3.6.1.5.5.7.3.2 "$at" "$cert"
+  check "NSS verifies it for a TLS client" nss_verifies 0 "$at" "$cert"
+  check "OpenSSL refuses it a second after its end" refuses 'certificate has expired' openssl_verifies sslclient $((end + 1)) "$cert"
+  check "OpenSSL opens the bundle" openssl pkcs12 -in "$bundle" -passin env:P12_PASSWORD -nodes -noout
+  check "NSS opens the bundle" pk12util -l "$bundle" -W "$P12_PASSWORD" -d "$NSS"
+  check "Java opens the bundle: one key with its chain" says 'Certificate chain length: [23]' \
+    keytool -J-Duser.language=en -list -v -storetype PKCS12 -keystore "$bundle" -storepass "$P12_PASSWORD"
+  check "GnuTLS opens the bundle" says 'BEGIN .*PRIVATE KEY' certtool --p12-info --inder --infile "$bundle" --password "$P12_PASSWORD"
+  check "GnuTLS complains of nothing in the bundle" never_says 'rror|failed' certtool --p12-info --inder --infile "$bundle" --password "$P12_PASSWORD"
+  case $state in
+    fresh | due) check "the front door lets it in" http_status 200 "$cert" "$key" ;;
+    *) check "the front door answers it, and does not let it in" http_status 403 "$cert" "$key" ;;
+  esac
+  case $state in
+    expired) check "OpenSSL refuses it now" refuses 'certificate has expired' openssl_verifies sslclient "$now" "$cert" ;;
+    *) check "OpenSSL verifies it now" openssl_verifies sslclient "$now" "$cert" ;;
+  esac
+done
+
+echo "--- the front door"
+dial() {
+  openssl s_client -connect "127.0.0.1:$PORT" -servername localhost -CAfile "$ROOT" -verify_return_error "$@"
+}
+check "TLS 1.3 with a chain that OpenSSL verifies" says 'Verify return code: 0 \(ok\)' dial -tls1_3 -verify_hostname localhost
+check "the protocol is TLS 1.3" says 'New, TLSv1\.3' dial
+check "TLS 1.2 is refused" refuses 'alert protocol version' dial -tls1_2
+# Debian's OpenSSL does not even offer 1.1 at its default security level.
+check "TLS 1.1 is refused" refuses 'alert|no protocols available|internal error' dial -tls1_1 -cipher 'ALL:@SECLEVEL=0'
+check "h2 is chosen when offered" says 'ALPN protocol: h2' dial -alpn h2,http/1.1
+check "http/1.1 is chosen when h2 is not offered" says 'ALPN protocol: http/1\.1' dial -alpn http/1.1
+check "a protocol that we do not speak is refused" refuses 'alert no application protocol' dial -alpn ftp
+issuer=$(openssl x509 -in "$ISSUING" -noout -subject -nameopt oneline | sed 's/^subject= *//')
+# s_client prints the names under this heading, one a line.
+ca_names() {
+  dial -tls1_3 -nameopt oneline </dev/null 2>/dev/null | sed -n '/^Acceptable client certificate CA names/,/^Requested Signature/p'
+}
+check "a client certificate is requested, and our issuing CA is named" bash -c "grep -qxF -- \"\$1\" <<<\"\$2\" || { echo \"\$2\"; exit 1; }" _ "$issuer" "$(ca_names)"
+for group in X25519 P-256; do
+  check "key exchange over $group" says 'Verify return code: 0' dial -groups "$group"
+done
+for host in localhost $ALIASES; do
+  check "the server's certificate is for $host" says 'Verify return code: 0' dial -verify_hostname "$host"
+done
+check "the server's certificate is for 127.0.0.1" says 'Verify return code: 0' dial -verify_ip 127.0.0.1
+check "the server's certificate is not for any other name" says 'hostname mismatch' dial -verify_hostname example.jp
+dial </dev/null 2>/dev/null | openssl x509 -out "$WORK/server.pem"
+# pkilint 0.13 asks for at least two labels in a host name; the demo is served as "localhost".
+check "pkilint finds nothing in the server's certificate" lint "$WORK/server.pem" 'Invalid domain name syntax: "localhost"'
+check "OpenSSL verifies it strictly for a TLS server" openssl_verifies sslserver "$now" "$WORK/server.pem"
+check "GnuTLS verifies it for a TLS server" gnutls_verifies 1.3.6.1.5.5.7.3.1 "$now" "$WORK/server.pem"
+check "NSS verifies it for a TLS server" nss_verifies 1 "$now" "$WORK/server.pem"
+check "without a certificate the door answers with a page" bash -c "[ \"\$(curl -sS -o /dev/null -w '%{http_code}' --cacert '$ROOT' 'https://$ADDRESS/login')\" = 403 ]"
+
+# A certificate that bears the name of our CA but not its signature.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/forged-ca.key" -out "$WORK/forged-ca.pem" -days 2 \
+  -subj "$(openssl x509 -in "$ISSUING" -noout -subject -nameopt compat | sed 's/^subject= *//')" -utf8 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/forged.key" -out "$WORK/forged.csr" -subj "/CN=JP_u00000001_client0001" 2>/dev/null
+openssl x509 -req -in "$WORK/forged.csr" -CA "$WORK/forged-ca.pem" -CAkey "$WORK/forged-ca.key" -CAcreateserial -days 2 -out "$WORK/forged.pem" 2>/dev/null
+check "a certificate with the name of our CA but not its signature is not let in" http_status 403 "$WORK/forged.pem" "$WORK/forged.key"
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# The one gate: installs what a bare Debian machine with the Rust toolchain lacks (as root or by sudo), then runs every step below, in
+# this order, and stops at the first that fails. It measures nothing and needs no input. The last line is "N passed, N failed" for all.
+#
+#   scripts/test.sh                     everything
+#   scripts/test.sh --list              the names of the steps
+#   scripts/test.sh --only NAME ...     only these steps
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export DEBIAN_FRONTEND=noninteractive CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
+
+STEPS=(format lints tests generated interop browser)
+
+# A command of the binary, and the file that must hold exactly its output.
+GENERATED=(
+  "config example|docs/config.example.toml"
+)
+
+PKILINT_VERSION=0.13.3
+TEGATA=target/debug/tegata
+
+# ---- what the steps need -------------------------------------------------------------------------------------------------------------
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Each argument is FILE:PACKAGE; the package is installed when the file is missing.
+ensure() {
+  local pair missing=()
+  for pair in "$@"; do
+    if [ ! -e "${pair%%:*}" ] && ! command -v "${pair%%:*}" >/dev/null; then missing+=("${pair#*:}"); fi
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  echo "installing: ${missing[*]}"
+  local apt=(apt-get -q -y -o DPkg::Lock::Timeout=600)
+  if ! apt-cache show "${missing[@]}" >/dev/null 2>&1 || [ -z "${apt_updated:-}" ]; then
+    as_root "${apt[@]}" update
+    apt_updated=yes
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --no-install-recommends "${missing[@]}"
+}
+
+ensure_compiler() {
+  ensure cc:gcc /usr/include/stdio.h:libc6-dev
+}
+
+# The programs of other people that read our bytes.
+ensure_judges() {
+  ensure openssl:openssl certtool:gnutls-bin certutil:libnss3-tools keytool:default-jre-headless curl:curl python3:python3 \
+    faketime:faketime
+  ensure_pkilint
+}
+
+# pkilint has a Python environment of its own; it is made again when its version is not the one above.
+ensure_pkilint() {
+  local folder=/opt/tegata-pkilint
+  if [ ! -w /opt ] && [ ! -w "$folder" ]; then folder="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/pkilint"; fi
+  export TEGATA_PKILINT_BIN="$folder/bin"
+  local installed
+  installed=$("$folder/bin/python" -c 'import importlib.metadata as m; print(m.version("pkilint"))' 2>/dev/null || true)
+  [ "$installed" = "$PKILINT_VERSION" ] && return 0
+  python3 -c 'import ensurepip, venv' 2>/dev/null || ensure "(python3-venv):python3-venv"
+  echo "installing: pkilint $PKILINT_VERSION into $folder"
+  rm -rf "$folder"
+  mkdir -p "$(dirname "$folder")"
+  python3 -m venv "$folder"
+  "$folder/bin/pip" --quiet --disable-pip-version-check install "pkilint==$PKILINT_VERSION"
+}
+
+ensure_browser() {
+  ensure /usr/bin/chromium:chromium /usr/share/chromium/locales/ja.pak:chromium-l10n \
+    /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc:fonts-noto-cjk unshare:util-linux mount:mount
+  ensure node:nodejs npm:npm
+}
+
+build_binary() {
+  ensure_compiler
+  cargo build --locked --package tegata --bin tegata
+}
+
+# ---- the steps -----------------------------------------------------------------------------------------------------------------------
+
+step_format() {
+  cargo fmt --all --check
+}
+
+step_lints() {
+  ensure_compiler
+  cargo clippy --workspace --all-targets --locked -- -D warnings
+}
+
+# Unit and integration tests; other people's programs read every profile's output in crates/pki/tests.
+step_tests() {
+  ensure_compiler
+  ensure_judges
+  cargo test --workspace --locked
+}
+
+# Files that the binary prints are what it prints.
+step_generated() {
+  build_binary
+  local pair file words
+  for pair in "${GENERATED[@]}"; do
+    file=${pair#*|}
+    read -ra words <<<"${pair%%|*}"
+    if ! diff -u "$file" <("$TEGATA" "${words[@]}"); then
+      echo "$file is stale: $TEGATA ${words[*]} > $file"
+      echo "0 passed, 1 failed"
+      return 1
+    fi
+  done
+  echo "${#GENERATED[@]} passed, 0 failed"
+}
+
+# Other people's programs read the files of a running demo and talk to it.
+step_interop() {
+  ensure_judges
+  build_binary
+  local folder server=
+  folder=$(mktemp -d)
+  # shellcheck disable=SC2064 # the folder of now; the server of then
+  trap "[ -z \"\$server\" ] || kill \"\$server\" 2>/dev/null || true; rm -rf '$folder'" EXIT
+  "$TEGATA" demo --dir "$folder/demo" --listen 127.0.0.1:0 >"$folder/log" 2>&1 </dev/null &
+  server=$!
+  local waited=0
+  until [ -e "$folder/demo/demo.json" ]; do
+    if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge 600 ]; then
+      cat "$folder/log"
+      echo "the demo did not start"
+      return 1
+    fi
+    sleep 0.2
+    waited=$((waited + 1))
+  done
+  scripts/interop.sh "$folder/demo"
+}
+
+# A real browser with real certificates, through everything a person can do.
+step_browser() {
+  ensure_judges
+  ensure_browser
+  build_binary
+  (cd e2e && npm ci --no-audit --no-fund --silent && node run.js)
+}
+
+# ---- running them --------------------------------------------------------------------------------------------------------------------
+
+# Adds up what the test runners said at their ends: cargo's "test result:" lines, or the plain line of our own.
+count() {
+  awk '
+    /^test result: / { passed += $4; failed += $6; skipped += $8 }
+    /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
+    END { print passed + 0, failed + 0, skipped + 0 }
+  ' "$1"
+}
+
+run_step() {
+  local name=$1 log=$2 started=$SECONDS status
+  echo
+  echo "=== $name"
+  set +e
+  (
+    set -e
+    "step_$name"
+  ) </dev/null 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  set -e
+  local verdict=FAILED
+  if [ "$status" = 0 ]; then verdict=passed; fi
+  echo "=== $name: $verdict after $((SECONDS - started)) s"
+  return "$status"
+}
+
+main() {
+  local wanted=()
+  case "${1:-}" in
+    --list)
+      printf '%s\n' "${STEPS[@]}"
+      return 0
+      ;;
+    --only)
+      shift
+      wanted=("$@")
+      ;;
+    "") wanted=("${STEPS[@]}") ;;
+    *)
+      echo "usage: scripts/test.sh [--list | --only STEP...]" >&2
+      return 2
+      ;;
+  esac
+  [ ${#wanted[@]} -gt 0 ] || { echo "--only needs the name of a step: ${STEPS[*]}" >&2 && return 2; }
+  local name
+  for name in "${wanted[@]}"; do
+    declare -F "step_$name" >/dev/null || { echo "no step is called $name: ${STEPS[*]}" >&2 && return 2; }
+  done
+
+  local logs passed=0 failed=0 skipped=0 broken="" p f s
+  logs=$(mktemp -d)
+  for name in "${wanted[@]}"; do
+    local status=0
+    run_step "$name" "$logs/$name" || status=$?
+    read -r p f s <<<"$(count "$logs/$name")"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    if [ "$status" != 0 ]; then
+      broken=$name
+      [ "$f" -gt 0 ] || failed=$((failed + 1))
+      break
+    fi
+    if [ "$f" -gt 0 ]; then broken=$name && break; fi
+  done
+  rm -rf "$logs"
+  echo
+  if [ -n "$broken" ]; then echo "the step $broken failed; again: scripts/test.sh --only $broken"; else echo "all of: ${wanted[*]}"; fi
+  echo "$SECONDS s in all"
+  echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
+  [ -z "$broken" ]
+}
+
+main "$@"
