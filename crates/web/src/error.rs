@@ -188,6 +188,7 @@ pub(crate) fn answer(state: &Shared, visit: &Visit, failure: Failure) -> Respons
         other => other,
     };
     let log_id = log(state, &failure);
+    metrics::counter!("tegata_portal_failures_total", "code" => failure.code()).increment(1);
     let mut response =
         if visit.browser { page(state, visit, &failure, log_id) } else { problem(visit, &failure, log_id) };
     *response.status_mut() = failure.status();
@@ -320,7 +321,7 @@ pub(crate) mod tests {
     #[test]
     fn causes_are_logged_with_what_they_caused() {
         let inner = std::io::Error::other("disk full");
-        let outer = std::io::Error::new(std::io::ErrorKind::Other, inner);
+        let outer = std::io::Error::other(inner);
         let Failure::Internal(_, text) = Failure::internal("a test", &outer) else { panic!("internal") };
         assert!(text.contains("disk full"));
     }

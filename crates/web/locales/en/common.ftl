@@ -7,7 +7,7 @@ frame-logout = Log out
 frame-other-language = 日本語
 frame-pages = Pages to check
 frame-support = Support { $phone }
-frame-hours = Hours { $hours }
+frame-hours = Hours
 
 serial = Serial number
 days-left = { $count ->
@@ -17,7 +17,7 @@ days-left = { $count ->
 choose-again = Choose the certificate again
 choose-or-close = If the list of certificates does not appear, close all windows of your browser and open it again.
 
-moment = { $weekday } { $day } { $month } { $year }, { $time } (Japan time)
+moment = { $weekday } { $day } { $month } { $year }, { $time }
 month-1 = January
 month-2 = February
 month-3 = March

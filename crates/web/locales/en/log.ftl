@@ -4,7 +4,7 @@ log-title = Operation log
 log-lead = What was done at “{ $terminal }”.
 log-caption = The newest operation comes first.
 log-empty = There is nothing to show.
-log-when = When
+log-when = When (Japan time)
 log-who = Who
 log-what = Operation
 log-outcome = Result
@@ -18,7 +18,7 @@ log-who-visitor = somebody not logged in
 log-pages = Pages of the operation log
 log-newest = Newest operations
 log-older = Older operations
-log-back = Go back
+log-back = Go to the first page
 
 log-action-authority-created = Certificate authority created
 log-action-customer-added = Institution registered

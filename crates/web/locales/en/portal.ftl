@@ -19,8 +19,9 @@ menu-applications = Applications
 menu-no-applications = No applications are set up for this page.
 menu-terminal = This terminal's certificate
 menu-customer = Institution
-menu-end = Valid until
+menu-end = Valid until (Japan time)
 menu-days = Days left
+menu-bundle = The renewed certificate can be saved as often as you like until { $until }.
 
 renew-title = Certificate renewal check
 renew-ends = The certificate of “{ $terminal }” expires on { $end }.
@@ -38,7 +39,7 @@ renew-open-again = Show the renewal notice
 
 newer-title = You are connected with the previous certificate
 newer-either = This terminal already has a newer certificate, valid until { $end }. The present one works until it expires too, so you may choose either.
-newer-serial = The serial number of the newer certificate is { $serial }. Look for it in your browser's list of certificates.
+newer-serial = The serial number of the newer certificate is { $serial }. In your browser's list of certificates, its first eight digits (the date on which it expires) tell it apart.
 newer-lost = If the newer certificate cannot be found, it can be made again.
 newer-issue-again = Make the certificate again
 
@@ -55,7 +56,7 @@ save-before-link = To save the new certificate, press
 save-link = here
 save-after-link = .
 save-file = File name
-save-until-label = This page can be opened until
+save-until-label = Save it by (Japan time)
 save-until = Until then this page gives you the same certificate as often as you open it. Afterwards the certificate file and its password are erased from the service.
 save-next = Next: see the password
 

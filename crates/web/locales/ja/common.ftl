@@ -7,7 +7,7 @@ frame-logout = ログアウト
 frame-other-language = English
 frame-pages = 確認のページ
 frame-support = お問い合わせ { $phone }
-frame-hours = 受付時間 { $hours }
+frame-hours = 受付時間
 
 serial = シリアル番号
 days-left = 残り{ $count }日

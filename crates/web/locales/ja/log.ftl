@@ -18,7 +18,7 @@ log-who-visitor = ログイン前の利用者
 log-pages = 操作ログのページ
 log-newest = 最新の操作
 log-older = さらに前の操作
-log-back = 元の画面に戻る
+log-back = 最初の画面に戻る
 
 log-action-authority-created = 認証局の作成
 log-action-customer-added = 医療機関の登録

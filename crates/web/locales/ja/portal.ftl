@@ -18,6 +18,7 @@ menu-terminal = この端末の証明書
 menu-customer = 医療機関名
 menu-end = 有効期限
 menu-days = 残り日数
+menu-bundle = 更新した証明書は { $until } まで、何度でも保存できます。
 
 renew-title = 証明書更新チェック
 renew-ends = 「{ $terminal }」の証明書は { $end } に期限が切れます。
@@ -35,7 +36,7 @@ renew-open-again = 更新の案内を開く
 
 newer-title = 更新前の証明書で接続しています
 newer-either = この端末には、{ $end } まで使える新しい証明書が取り込まれています。今の証明書も期限までは使えるので、どちらを選んでも問題ありません。
-newer-serial = 新しい証明書のシリアル番号は { $serial } です。証明書の選択画面で、この番号で始まるものを選べます。
+newer-serial = 新しい証明書のシリアル番号は { $serial } です。証明書の選択画面では、先頭8桁（有効期限の年月日）で見分けられます。
 newer-lost = 新しい証明書が見つからないときは、作り直せます。
 newer-issue-again = 証明書を作り直す
 
@@ -52,7 +53,7 @@ save-before-link = 新しい証明書は
 save-link = こちら
 save-after-link = から保存してください。
 save-file = ファイル名
-save-until-label = この画面を開ける期限
+save-until-label = 保存できる期限
 save-until = 期限までは、この画面を何度開いても同じ証明書を保存できます。期限を過ぎると、証明書とパスワードはサービスから消去されます。
 save-next = 次に、パスワードを確認する
 

@@ -28,6 +28,8 @@ struct MenuPage {
     serial: String,
     /// `valid`, `due` or `urgent`.
     state: &'static str,
+    /// Until when a renewed certificate can be saved again.
+    bundle_until: Option<Moment>,
     question: Question,
 }
 
@@ -62,6 +64,7 @@ pub(crate) async fn show(State(state): State<Shared>, visit: Visit, login: Logge
     let cert = &login.admitted.cert;
     let days_left = cert.not_after.jst_days_from(state.authority.now());
     let mut page_of = menu(f, &state.portal, customer, cert.not_after, days_left, question);
+    page_of.bundle_until = view.bundle.as_ref().map(|bundle| Moment::of(visit.lang, bundle.expires_at));
     page_of.serial = cert.serial.to_string();
     page_of.state = state_word(view.standing, days_left);
     page(StatusCode::OK, &page_of)
@@ -74,7 +77,17 @@ fn menu(f: Frame, portal: &PortalConfig, customer: String, end: Timestamp, left:
     };
     let tiles = portal.applications.iter().map(|tile| (name(tile), tile.url.clone())).collect();
     let not_after = Moment::of(f.lang, end);
-    MenuPage { tiles, customer, not_after, days_left: left.0, serial: String::new(), state: "valid", question, f }
+    MenuPage {
+        tiles,
+        customer,
+        not_after,
+        days_left: left.0,
+        serial: String::new(),
+        state: "valid",
+        bundle_until: None,
+        question,
+        f,
+    }
 }
 
 fn state_word(standing: Standing, left: Days) -> &'static str {
@@ -109,6 +122,8 @@ pub(crate) mod tests {
         let end = Timestamp::parse("2027-01-21").expect("valid");
         let f = sample::frame(lang, "menu", "menu-title");
         let mut page = menu(f, &sample::portal(), "みどり医院".into(), end, Days(left), question);
+        page.bundle_until =
+            matches!(&page.question, Question::Newer { .. }).then(|| sample::moment(lang, "2026-11-29"));
         page.serial = "20270121ABABABABABABABABABABABAB".into();
         page.state = if left <= 7 {
             "urgent"
