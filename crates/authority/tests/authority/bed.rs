@@ -1,0 +1,152 @@
+//! A CA, two clinics and their terminals, at half past eight on a Monday in Japan.
+
+use std::sync::Arc;
+
+use tegata_authority::ceremony::{self, Folders};
+use tegata_authority::custody::Passphrase;
+use tegata_authority::{Authority, Identity, KeyPool, NewSession, NewUser, Parts, Rules, Session, SessionLookup};
+use tegata_core::access::{Actor, Role};
+use tegata_core::audit::Row;
+use tegata_core::cert::CertRecord;
+use tegata_core::customer::Customer;
+use tegata_core::peer::PeerCert;
+use tegata_core::profile::{KeyKind, ProfileSettings, Purpose};
+use tegata_core::secret::Secret;
+use tegata_core::terminal::{FileNameTemplate, Terminal};
+use tegata_core::time::{Clock, Days, Timestamp};
+use tegata_pki::issue::Urls;
+use tegata_store::{OpenMode, Store};
+use tegata_testkit::{FixedClock, SeededEntropy};
+
+pub const PASSWORD: &str = "asa-no-uketsuke";
+
+pub struct Bed {
+    pub folder: tempfile::TempDir,
+    pub clock: Arc<FixedClock>,
+    pub authority: Authority,
+    pub sunny: Customer,
+    pub blue: Customer,
+}
+
+pub fn operator() -> Actor {
+    Actor::Operator { name: "test".into() }
+}
+
+fn profile(purpose: Purpose) -> ProfileSettings {
+    ProfileSettings {
+        purpose,
+        key_kinds: vec![KeyKind::P256, KeyKind::Rsa2048],
+        validity_years: 3,
+        renewal_window_days: 90,
+        carry_over_days: 130,
+        spread_days: 10,
+    }
+}
+
+async fn open(folder: &std::path::Path, clock: Arc<FixedClock>, first: bool) -> Authority {
+    let store = Store::open(&folder.join("tegata.db"), OpenMode::Create).await.expect("opens");
+    let folders = || Folders { keys: folder, certificates: folder };
+    let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
+    let entropy = Arc::new(SeededEntropy::new(if first { 1 } else { 2 }));
+    if first {
+        ceremony::create(&store, folders(), "テスト認証局", &pass, &*clock, &*entropy).await.expect("made");
+    }
+    let (ca, vault) = ceremony::open(&store, folders(), &pass, Urls::default(), &*clock).await.expect("opens");
+    let rules = Rules {
+        terminal_profile: profile(Purpose::Client).validate("terminal").expect("valid"),
+        server_profile: profile(Purpose::Server).validate("server").expect("valid"),
+        file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("valid"),
+        bundle_days: 7,
+        session_hours: 12,
+    };
+    let keys = KeyPool::start(KeyKind::P256, 0);
+    Authority::new(Parts { store, ca, vault, keys, rules, clock, entropy })
+}
+
+impl Bed {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(FixedClock::at("2026-11-22T23:30:00Z"));
+        let authority = open(folder.path(), clock.clone(), true).await;
+        let add = async |code: &str, name: &str| {
+            let customer =
+                authority.add_customer(&operator(), None, code.parse().expect("digits"), name).await.expect("added");
+            let new = |user: &str| NewUser {
+                customer: customer.id,
+                name: user.into(),
+                password: Secret::new(PASSWORD.into()),
+                role: Role::TerminalUser,
+            };
+            authority.add_user(&operator(), new("uketsuke")).await.expect("added");
+            authority.add_user(&operator(), new(&format!("only-{code}"))).await.expect("added");
+            customer
+        };
+        let sunny = add("103001", "ひだまりクリニック").await;
+        let blue = add("103002", "あおぞら歯科医院").await;
+        Self { folder, clock, authority, sunny, blue }
+    }
+
+    /// The same deployment after a restart of the process.
+    pub async fn restarted(self) -> Self {
+        self.authority.close().await;
+        let authority = open(self.folder.path(), self.clock.clone(), false).await;
+        Self { authority, ..self }
+    }
+
+    pub fn pass_days(&self, days: i64) {
+        self.clock.set(self.clock.now().plus_days(Days(days)));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A terminal whose certificate, in use, ends in so many days of Japan, at 14:00.
+    pub async fn terminal(&self, customer: &Customer, name: &str, days_left: i64) -> (Terminal, PeerCert) {
+        let terminal = self.authority.add_terminal(&operator(), customer.id, None, name).await.expect("added");
+        let day = self.now().plus_days(Days(days_left)).jst_date().to_string();
+        let end = Timestamp::parse(&day).expect("a date");
+        let handover = self.authority.issue(&operator(), &terminal, Some(end), None).await.expect("issued");
+        self.authority.handed_over(&operator(), &handover.certificate).await.expect("erased");
+        let peer = peer(&handover.certificate);
+        self.authority.first_use(&peer).await.expect("used");
+        (terminal, peer)
+    }
+
+    pub async fn identity(&self, peer: &PeerCert) -> Identity {
+        self.authority.identify(peer).await.expect("read").expect("known")
+    }
+
+    pub async fn log_in(&self, peer: &PeerCert) -> (Session, NewSession) {
+        let identity = self.identity(peer).await;
+        let new = self.authority.login(&identity, "uketsuke", Secret::new(PASSWORD.into())).await.expect("logged in");
+        match self.authority.session(new.token.expose(), &identity).await.expect("read") {
+            SessionLookup::Live(session) => (session, new),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The actions in the operation log, oldest first.
+    pub async fn actions(&self) -> Vec<String> {
+        let mut rows: Vec<Row> =
+            self.authority.reader().audit_rows(operator().scope(), None, 1000).await.expect("read");
+        rows.reverse();
+        rows.into_iter().map(|row| row.action).collect()
+    }
+
+    pub async fn count(&self, action: &str) -> usize {
+        self.actions().await.iter().filter(|a| *a == action).count()
+    }
+}
+
+/// A certificate as the gate would present it.
+pub fn peer(cert: &CertRecord) -> PeerCert {
+    PeerCert {
+        fingerprint: cert.fingerprint,
+        serial: cert.serial,
+        issuer: cert.issuer,
+        terminal: cert.terminal,
+        not_before: cert.not_before,
+        not_after: cert.not_after,
+    }
+}

@@ -1,0 +1,121 @@
+//! Who may log in where, and how often one may try.
+
+use tegata_authority::{LoginError, SessionLookup};
+use tegata_core::secret::Secret;
+
+use crate::bed::{Bed, PASSWORD};
+
+async fn attempt(bed: &Bed, cert: &tegata_core::peer::PeerCert, user: &str, password: &str) -> Result<(), LoginError> {
+    let identity = bed.identity(cert).await;
+    bed.authority.login(&identity, user, Secret::new(password.into())).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_person_of_another_clinic_is_told_so_only_with_the_right_password() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.blue, "受付", 600).await;
+    let right = attempt(&bed, &cert, "only-103001", PASSWORD).await;
+    assert!(matches!(right, Err(LoginError::WrongCustomer)), "{right:?}");
+    let wrong = attempt(&bed, &cert, "only-103001", "guessed").await;
+    assert!(matches!(wrong, Err(LoginError::WrongCredentials)), "{wrong:?}");
+    assert!(attempt(&bed, &cert, "only-103002", PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn five_failures_lock_the_account_at_this_terminal_for_longer_and_longer() {
+    let bed = Bed::new().await;
+    let (_, here) = bed.terminal(&bed.sunny, "受付1", 600).await;
+    let (_, there) = bed.terminal(&bed.sunny, "受付2", 600).await;
+    for _ in 0..4 {
+        assert!(matches!(attempt(&bed, &here, "uketsuke", "wrong").await, Err(LoginError::WrongCredentials)));
+    }
+    let Err(LoginError::Locked { until }) = attempt(&bed, &here, "uketsuke", "wrong").await else {
+        panic!("not locked")
+    };
+    assert_eq!(until.0 - bed.now().0, 60);
+    assert!(
+        matches!(attempt(&bed, &here, "uketsuke", PASSWORD).await, Err(LoginError::Locked { .. })),
+        "even the right one"
+    );
+    assert!(attempt(&bed, &there, "uketsuke", PASSWORD).await.is_ok(), "another terminal is not concerned");
+    bed.clock.set(until);
+    let Err(LoginError::Locked { until }) = attempt(&bed, &here, "uketsuke", "wrong").await else {
+        panic!("not locked")
+    };
+    assert_eq!(until.0 - bed.now().0, 120);
+    bed.clock.set(until);
+    assert!(attempt(&bed, &here, "uketsuke", PASSWORD).await.is_ok());
+    assert!(
+        matches!(attempt(&bed, &here, "uketsuke", "wrong").await, Err(LoginError::WrongCredentials)),
+        "counted from new"
+    );
+}
+
+#[tokio::test]
+async fn one_terminal_may_try_thirty_times_a_minute_whatever_the_names() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.sunny, "受付1", 600).await;
+    let mut locked = 0;
+    for number in 0..34 {
+        locked += usize::from(matches!(
+            attempt(&bed, &cert, &format!("user{number}"), "x").await,
+            Err(LoginError::Locked { .. })
+        ));
+    }
+    assert!((1..=4).contains(&locked), "{locked}");
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_not_written_into_the_log() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.sunny, "受付1", 600).await;
+    attempt(&bed, &cert, "my-secret-password", "x").await.expect_err("refused");
+    attempt(&bed, &cert, "uketsuke", "x").await.expect_err("refused");
+    let identity = bed.identity(&cert).await;
+    let rows = bed.authority.log(&identity, None, 10).await.expect("read");
+    assert_eq!(rows[0].detail, "wrong password: uketsuke");
+    assert_eq!(rows[1].detail, "unknown user");
+}
+
+#[tokio::test]
+async fn a_session_ends_after_its_hours_and_by_logging_out() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.sunny, "受付1", 600).await;
+    let identity = bed.identity(&cert).await;
+    let (session, new) = bed.log_in(&cert).await;
+    bed.authority.logout(new.token.expose(), &session).await.expect("ended");
+    assert!(matches!(bed.authority.session(new.token.expose(), &identity).await.expect("read"), SessionLookup::None));
+    let (_, new) = bed.log_in(&cert).await;
+    bed.clock.set(new.expires_at);
+    assert!(matches!(bed.authority.session(new.token.expose(), &identity).await.expect("read"), SessionLookup::None));
+}
+
+#[tokio::test]
+async fn a_session_is_good_at_its_own_terminal_only() {
+    let bed = Bed::new().await;
+    let (_, mine) = bed.terminal(&bed.sunny, "受付1", 600).await;
+    let (_, sibling) = bed.terminal(&bed.sunny, "受付2", 600).await;
+    let (_, stranger) = bed.terminal(&bed.blue, "受付", 600).await;
+    let (_, new) = bed.log_in(&mine).await;
+    let look = async |cert| bed.authority.session(new.token.expose(), &bed.identity(cert).await).await.expect("read");
+    assert!(matches!(look(&mine).await, SessionLookup::Live(_)));
+    assert!(matches!(look(&sibling).await, SessionLookup::OtherTerminal));
+    assert!(matches!(look(&stranger).await, SessionLookup::OtherCustomer));
+}
+
+#[tokio::test]
+async fn later_lasts_for_the_day_and_for_the_session() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.sunny, "受付1", 60).await;
+    let (session, new) = bed.log_in(&cert).await;
+    bed.authority.defer(new.token.expose(), &session).await.expect("noted");
+    assert!(bed.authority.renewal_view(&bed.identity(&cert).await).await.expect("read").deferred_today);
+    let SessionLookup::Live(session) =
+        bed.authority.session(new.token.expose(), &bed.identity(&cert).await).await.expect("read")
+    else {
+        panic!("ended")
+    };
+    assert!(session.deferred);
+    bed.pass_days(1);
+    assert!(!bed.authority.renewal_view(&bed.identity(&cert).await).await.expect("read").deferred_today);
+}

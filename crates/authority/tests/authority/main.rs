@@ -1,0 +1,6 @@
+//! The authority's rules over a real register, with a clock that the tests move.
+
+mod bed;
+mod login;
+mod renewal;
+mod revocation;
