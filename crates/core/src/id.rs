@@ -80,6 +80,9 @@ impl FromStr for ClientNumber {
     }
 }
 
+/// What stands before a terminal's id in its certificates.
+const TERMINAL_URI: &str = "https://terminal.tegata.internal/";
+
 /// A terminal: a random UUID that stays for its whole life, whatever its name, number or certificates become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TerminalId(pub uuid::Uuid);
@@ -90,14 +93,15 @@ impl TerminalId {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// The SAN URI that every certificate of this terminal carries (`urn:uuid:`, RFC 9562 section 4).
+    /// The SAN URI that every certificate of this terminal carries. A name, not an address: `.internal` is reserved for private use and
+    /// resolves nowhere. It has a host because linters take every URI of a certificate for one with a host.
     pub fn san_uri(self) -> String {
-        format!("urn:uuid:{}", self.0.hyphenated())
+        format!("{TERMINAL_URI}{}", self.0.hyphenated())
     }
 
     /// Reads the SAN URI back.
     pub fn from_san_uri(uri: &str) -> Option<Self> {
-        let text = uri.strip_prefix("urn:uuid:").filter(|t| t.len() == 36)?;
+        let text = uri.strip_prefix(TERMINAL_URI).filter(|t| t.len() == 36)?;
         uuid::Uuid::try_parse(text).ok().map(Self)
     }
 }

@@ -121,7 +121,7 @@ const RULES: [Entry; 18] = [
     entry(
         Rule::SubjectAltName,
         "4.2.1.6",
-        "terminals are named by one urn:uuid, listeners by host names",
+        "terminals are named by one URI with their id, listeners by host names",
         subject_alt_name,
     ),
     entry(Rule::CrlDistributionPoints, "4.2.1.13", "revocation lists are at http addresses", crl_distribution_points),

@@ -50,7 +50,7 @@ fn a_terminals_certificate_has_its_extensions_and_no_more() {
     let extended = read.extended_key_usage().expect("at most one").expect("present").value;
     assert!(extended.client_auth && !extended.server_auth && !extended.any && extended.other.is_empty());
     let names = &read.subject_alternative_name().expect("at most one").expect("present").value.general_names;
-    assert_eq!(*names, [GeneralName::URI("urn:uuid:42424242-4242-4242-8242-424242424242")]);
+    assert_eq!(*names, [GeneralName::URI("https://terminal.tegata.internal/42424242-4242-4242-8242-424242424242")]);
     let (mut authority_key, mut crl, mut access) = (None, None, 0);
     for extension in read.extensions() {
         match extension.parsed_extension() {
