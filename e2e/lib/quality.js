@@ -60,7 +60,9 @@ async function tooWide(page) {
 /** Takes a picture of the whole page. */
 export async function picture(page, name) {
   mkdirSync(ARTIFACTS, { recursive: true });
-  await page.screenshot({ path: join(ARTIFACTS, `${name}.png`), fullPage: true, animations: 'disabled', caret: 'hide' });
+  // The shade behind a modal dialog covers the window only, so there the window is the picture.
+  const fullPage = !(await page.locator('dialog:modal').count());
+  await page.screenshot({ path: join(ARTIFACTS, `${name}.png`), fullPage, animations: 'disabled', caret: 'hide' });
 }
 
 /** An English page has no Japanese left over, apart from names, tables of records, what the operator configured, and what says of itself that it is Japanese. */
