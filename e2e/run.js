@@ -1,6 +1,7 @@
 // Runs the browser tests, one file after the other (two cores are not enough for two browsers and two servers), and ends with a plain line.
 // Usage: node run.js [tests/FILE...]
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from 'node:test';
@@ -10,6 +11,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 const all = readdirSync(join(here, 'tests')).filter((name) => name.endsWith('.test.js')).sort();
 const chosen = process.argv.slice(2);
 const files = chosen.length ? chosen.map((file) => resolve(file)) : all.map((name) => join(here, 'tests', name));
+
+// Everything that the tests write goes into one folder, which is removed at the end.
+const folder = mkdtempSync(join(tmpdir(), 'tegata-e2e-'));
+process.env.TMPDIR = folder;
+process.once('exit', () => process.env.TEGATA_E2E_KEEP || rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 
 const counts = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 };
 const stop = new AbortController();

@@ -17,6 +17,8 @@ GENERATED=(
 )
 
 PKILINT_VERSION=0.13.3
+RUN=$(mktemp -d)
+trap 'rm -rf "$RUN"' EXIT
 TEGATA=target/debug/tegata
 
 # ---- what the steps need -------------------------------------------------------------------------------------------------------------
@@ -34,9 +36,9 @@ ensure() {
   [ ${#missing[@]} -gt 0 ] || return 0
   echo "installing: ${missing[*]}"
   local apt=(apt-get -q -y -o DPkg::Lock::Timeout=600)
-  if ! apt-cache show "${missing[@]}" >/dev/null 2>&1 || [ -z "${apt_updated:-}" ]; then
+  if [ ! -e "$RUN/apt-updated" ]; then
     as_root "${apt[@]}" update
-    apt_updated=yes
+    touch "$RUN/apt-updated"
   fi
   as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --no-install-recommends "${missing[@]}"
 }
@@ -195,12 +197,11 @@ main() {
     declare -F "step_$name" >/dev/null || { echo "no step is called $name: ${STEPS[*]}" >&2 && return 2; }
   done
 
-  local logs passed=0 failed=0 skipped=0 broken="" p f s
-  logs=$(mktemp -d)
+  local passed=0 failed=0 skipped=0 broken="" p f s
   for name in "${wanted[@]}"; do
     local status=0
-    run_step "$name" "$logs/$name" || status=$?
-    read -r p f s <<<"$(count "$logs/$name")"
+    run_step "$name" "$RUN/$name.log" || status=$?
+    read -r p f s <<<"$(count "$RUN/$name.log")"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     if [ "$status" != 0 ]; then
       broken=$name
@@ -209,7 +210,6 @@ main() {
     fi
     if [ "$f" -gt 0 ]; then broken=$name && break; fi
   done
-  rm -rf "$logs"
   echo
   if [ -n "$broken" ]; then echo "the step $broken failed; again: scripts/test.sh --only $broken"; else echo "all of: ${wanted[*]}"; fi
   echo "$SECONDS s in all"

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 
 import { plainSerial, readP12 } from './demo.js';
 
@@ -66,7 +67,7 @@ export async function renew(page) {
 /** こちら: downloads the .p12 and returns its path and suggested name. */
 export async function download(page, format) {
   if (format) await page.locator(`#format-${format}`).click();
-  const folder = mkdtempSync(join(process.env.TMPDIR ?? '/tmp', 'tegata-download-'));
+  const folder = mkdtempSync(join(tmpdir(), 'tegata-download-'));
   const [file] = await Promise.all([page.waitForEvent('download'), page.click('#download-link')]);
   const name = file.suggestedFilename();
   const path = join(folder, name);
