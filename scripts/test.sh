@@ -115,14 +115,21 @@ step_generated() {
   echo "${#GENERATED[@]} passed, 0 failed"
 }
 
+stop_server() {
+  [ -n "$server" ] || return 0
+  kill "$server" 2>/dev/null || true
+  wait "$server" 2>/dev/null || true
+}
+
 # Other people's programs read the files of a running demo and talk to it.
 step_interop() {
   ensure_judges
   build_binary
-  local folder server=
-  folder=$(mktemp -d)
-  # shellcheck disable=SC2064 # the folder of now; the server of then
-  trap "[ -z \"\$server\" ] || kill \"\$server\" 2>/dev/null || true; rm -rf '$folder'" EXIT
+  # Not local: the trap runs when this function is over. The step runs in a shell of its own.
+  folder=$RUN/interop
+  server=
+  mkdir "$folder"
+  trap 'stop_server' EXIT
   "$TEGATA" demo --dir "$folder/demo" --listen 127.0.0.1:0 >"$folder/log" 2>&1 </dev/null &
   server=$!
   local waited=0
