@@ -241,8 +241,14 @@ impl Reader {
     }
 }
 
+/// A text that every engine keeps as it is, so that its hash stays true: PostgreSQL has no place for a zero in a text.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 impl Tx {
-    /// Writes an entry as the next row of the chain. The row before it is read here, since another process may have written it.
+    /// Writes an entry as the next row of the chain. The row before it is read here, since another process may have written it; from
+    /// here to the commit nobody else writes.
     pub async fn append_audit(&mut self, entry: &Entry) -> Result<Head, StoreError> {
         let last = Query::new("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1");
         let read = |row: &db::Row| Ok(Head { sequence: row.int("sequence")?, hash: row.bytes("hash")? });
@@ -251,13 +257,13 @@ impl Tx {
             sequence: previous.sequence + 1,
             at: entry.at,
             actor_kind: entry.actor.kind().to_owned(),
-            actor_name: entry.actor.name().to_owned(),
+            actor_name: storable(entry.actor.name()),
             customer: entry.customer,
             terminal: entry.terminal,
             serial: entry.serial,
             action: entry.action.as_str().to_owned(),
             outcome: entry.outcome.as_str().to_owned(),
-            detail: entry.detail.chars().take(LONGEST_DETAIL).collect(),
+            detail: storable(&entry.detail).chars().take(LONGEST_DETAIL).collect(),
             hash: BEFORE_THE_FIRST,
         };
         row.hash = hash(&previous.hash, &row);

@@ -25,12 +25,12 @@ pub enum StoreError {
     NotADatabase(PathBuf),
     /// It is a database, but another program's.
     #[error("{0} is a database of another program")]
-    NotOurs(PathBuf),
+    NotOurs(String),
     /// A newer version of this program wrote it.
-    #[error("the database {path} has schema {found}; this program knows schemas up to {known}")]
+    #[error("the database {place} has schema {found}; this program knows schemas up to {known}")]
     SchemaTooNew {
-        /// Which file.
-        path: PathBuf,
+        /// Which database.
+        place: String,
         /// The schema it has.
         found: i64,
         /// The newest schema that this program knows.
@@ -52,6 +52,47 @@ pub enum StoreError {
         /// That process, where it left its number.
         pid: Option<u32>,
     },
+    /// The address of a server cannot be used. Says nothing of a password in it.
+    #[error("the address of the database is not usable: {0}")]
+    Address(String),
+    /// There is no connection to the server, and none can be made. Nothing was done.
+    #[error("the database {place} cannot be reached: {reason}")]
+    Unreachable {
+        /// Which database.
+        place: String,
+        /// What the network or the server said.
+        reason: String,
+    },
+    /// The server knows neither this user nor this password, or lets them in from elsewhere only.
+    #[error("the database {place} does not let us in: {reason}")]
+    AccessDenied {
+        /// Which database.
+        place: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The server answers, but has no database of that name.
+    #[error("the server has no database {place}: make an empty one first (createdb)")]
+    NoDatabase {
+        /// Which database.
+        place: String,
+    },
+    /// The database is there, and there is nothing in it.
+    #[error("the database {place} is empty: there is no register in it yet")]
+    Empty {
+        /// Which database.
+        place: String,
+    },
+    /// The role that we are may not do this.
+    #[error("the role of this program lacks a right in the database: {0}")]
+    Denied(String),
+    /// The connection to the server broke before the commit: nothing of the unit was kept, and it can be tried again.
+    #[error("the connection to the database was lost, nothing was changed: {0}")]
+    Disconnected(String),
+    /// The connection to the server broke while it was committing. The unit was kept as a whole or not at all; which of the two must be
+    /// looked up.
+    #[error("the connection to the database was lost during the commit, look whether the change was made: {0}")]
+    OutcomeUnknown(String),
     /// Another process held the database for longer than we wait.
     #[error("the database is busy: another process has been writing for too long")]
     Busy,
@@ -107,7 +148,11 @@ impl StoreError {
 
     /// Whether the connection's transaction can no longer be trusted after this: the engine may have rolled all of it back.
     pub(crate) fn ends_transaction(&self) -> bool {
-        matches!(self, Self::DiskFull | Self::Disk(_) | Self::Damaged(_) | Self::Busy | Self::Engine(_))
+        use StoreError::{Busy, Damaged, Disconnected, Disk, DiskFull, Engine, OutcomeUnknown, Unreachable};
+        matches!(
+            self,
+            DiskFull | Disk(_) | Damaged(_) | Busy | Engine(_) | Disconnected(_) | OutcomeUnknown(_) | Unreachable { .. }
+        )
     }
 }
 

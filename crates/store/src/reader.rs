@@ -4,34 +4,34 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::db::{Conn, Location, Pool, Query, Row};
+use crate::db::{Location, Pool, Query, Row, Watcher};
 use crate::error::StoreError;
 
 /// Reads the register over connections that cannot write. Cloned freely.
 #[derive(Clone)]
 pub struct Reader {
     pool: Pool,
-    /// A connection that never writes, so that it sees every commit as somebody else's.
-    watcher: Arc<Mutex<Option<Conn>>>,
+    watcher: Arc<Mutex<Option<Watcher>>>,
 }
 
 impl Reader {
     pub(crate) async fn open(location: &Location) -> Result<Self, StoreError> {
-        let watcher = location.connect_reading().await?;
-        Ok(Self { pool: location.pool(), watcher: Arc::new(Mutex::new(Some(watcher))) })
+        let (pool, watcher) = location.readers().await?;
+        Ok(Self { pool, watcher: Arc::new(Mutex::new(Some(watcher))) })
     }
 
     /// A number that differs from the last one whenever anybody, in this process or another, has committed in between. Says nothing
-    /// else: not which is newer, not how much changed. Costs a few microseconds.
+    /// else: not which is newer, not how much changed. Costs a few microseconds, on PostgreSQL one short question; there it may also
+    /// differ for nothing, since other databases of the same server count too.
     pub async fn data_version(&self) -> Result<i64, StoreError> {
         self.watcher.lock().await.as_mut().ok_or(StoreError::Closed)?.data_version().await
     }
 
     pub(crate) async fn close(&self) {
         self.pool.close().await;
-        if let Some(conn) = self.watcher.lock().await.take() {
+        if let Some(watcher) = self.watcher.lock().await.take() {
             // It has only read; nothing can be lost.
-            let _ = conn.close().await;
+            let _ = watcher.close().await;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Opening, closing and owning the database file.
+//! Opening, closing and owning the database.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::database::Database;
 use crate::db::Location;
 use crate::error::StoreError;
 use crate::reader::Reader;
@@ -17,16 +18,16 @@ use crate::writer::{self, Message, Tx};
 /// How many units may wait for the writer before callers wait to hand theirs over.
 const QUEUE: usize = 1024;
 
-/// What to do about a file that is not there.
+/// What to do about a register that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
-    /// Make a new database when there is none; one that is there is opened.
+    /// Make a new register when there is none (a file; on a server, the tables in an empty database); one that is there is opened.
     Create,
-    /// The database must be there.
+    /// The register must be there.
     Existing,
 }
 
-/// The register. Cloned freely; the last clone to go lets the writer finish what it was handed and close the file.
+/// The register. Cloned freely; the last clone to go lets the writer finish what it was handed and close the database.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
@@ -38,29 +39,31 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// The right to serve from a database, for as long as this value lives. The system takes it back when the process dies.
+/// The right to serve from a database, for as long as this value lives. The system takes it back when the process dies. On a server it
+/// is nobody's alone: any number of nodes may serve.
 #[derive(Debug)]
 pub struct ServeLock {
-    _file: File,
+    _file: Option<File>,
 }
 
 impl Store {
-    /// Opens the database and brings its schema up to date. A new file can be read by its owner only. When making a new one fails,
+    /// Opens the database and brings its schema up to date. A new file can be read by its owner only. When making a new register fails,
     /// nothing is left behind. Must be called inside a tokio runtime.
-    pub async fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
-        let location = Location::new(path)?;
-        let created = prepare_file(location.path(), mode)?;
-        let opened = Self::open_file(location.clone(), mode).await;
+    pub async fn open(database: impl Into<Database>, mode: OpenMode) -> Result<Self, StoreError> {
+        let location = Location::new(&database.into())?;
+        let Database::File(path) = location.database() else { return Self::open_at(location, mode).await };
+        let created = prepare_file(&path, mode)?;
+        let opened = Self::open_at(location, mode).await;
         if opened.is_err() && created {
             for suffix in ["", "-wal", "-shm", "-journal"] {
                 // The file was ours alone for a moment; what cannot be removed is an empty file.
-                let _ = std::fs::remove_file(beside(location.path(), suffix));
+                let _ = std::fs::remove_file(beside(&path, suffix));
             }
         }
         opened
     }
 
-    async fn open_file(location: Location, mode: OpenMode) -> Result<Self, StoreError> {
+    async fn open_at(location: Location, mode: OpenMode) -> Result<Self, StoreError> {
         let conn = location.open(mode == OpenMode::Create).await?;
         let reader = Reader::open(&location).await?;
         let (queue, units) = mpsc::channel(QUEUE);
@@ -69,15 +72,16 @@ impl Store {
         Ok(Self(Arc::new(Inner { location, queue, reader, committed, writer: Mutex::new(Some(task)) })))
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        self.0.location.path()
+    /// Where it lives.
+    pub fn database(&self) -> Database {
+        self.0.location.database()
     }
 
     /// Takes the right to serve from this database; a second process that asks gets [`StoreError::AlreadyServed`]. Commands of other
-    /// processes can still read and write. The lock is on a file of its own beside the database, `<name>.lock`.
+    /// processes can still read and write. The lock is on a file of its own beside the database, `<name>.lock`. On a server nobody is
+    /// refused.
     pub fn lock_for_serving(&self) -> Result<ServeLock, StoreError> {
-        let path = self.path().to_owned();
+        let Database::File(path) = self.database() else { return Ok(ServeLock { _file: None }) };
         let fail =
             |error: io::Error| StoreError::CannotOpen { path: beside(&path, ".lock"), reason: error.to_string() };
         let mut options = OpenOptions::new();
@@ -96,7 +100,7 @@ impl Store {
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(fail)?;
         writeln!(file, "{}", std::process::id()).map_err(fail)?;
-        Ok(ServeLock { _file: file })
+        Ok(ServeLock { _file: Some(file) })
     }
 
     /// Reads, from connections of their own.
@@ -132,7 +136,7 @@ impl Store {
     }
 
     /// Writes the journal back into the database file and empties it, so that what was erased is gone from the disk's files. False
-    /// when a reader was in the way: then try again later.
+    /// when a reader was in the way: then try again later. A server is left to its own ways (`VACUUM`, its write-ahead log).
     pub async fn checkpoint(&self) -> Result<bool, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.0.queue.send(Message::Checkpoint(answer)).await.map_err(|_| StoreError::Closed)?;

@@ -23,7 +23,7 @@ pub struct TrustRows {
 }
 
 /// One statement, so that all of it is of one moment. Each branch is answered from a partial index that holds only its exceptions.
-const SELECT: &str = "SELECT 0 AS kind, value AS issuer_id, NULL AS serial FROM counters WHERE name = 'trust' \
+const SELECT: &str = "SELECT CAST(0 AS BIGINT) AS kind, value AS issuer_id, NULL AS serial FROM counters WHERE name = 'trust' \
     UNION ALL SELECT 1, issuer_id, serial FROM certificates WHERE revoked_at IS NOT NULL AND not_after >= $1 \
     UNION ALL SELECT 2, issuer_id, serial FROM certificates WHERE used_at IS NULL AND revoked_at IS NULL AND not_after >= $1 \
     UNION ALL SELECT 3, issuer_id, serial FROM certificates WHERE superseded = 1 AND revoked_at IS NULL AND not_after >= $1";

@@ -1,5 +1,8 @@
 //! The one that writes: a task that owns a connection, takes the units that wait, runs each inside a savepoint of its own and commits
 //! them together. Durability is never weakened for speed; commits are shared. A lone unit is committed at once.
+//!
+//! A statement that fails fails its unit, whatever the unit makes of it: PostgreSQL does nothing more in a transaction after an error, and
+//! what holds for one engine holds for both.
 
 use std::panic::AssertUnwindSafe;
 
@@ -19,11 +22,17 @@ pub struct Tx {
     conn: Conn,
     /// Set when the engine may have given up the whole transaction; from then on nothing more is done in it.
     fault: Option<StoreError>,
+    /// Set when a statement of the unit that runs has failed; from then on nothing more is done for that unit.
+    failed: Option<StoreError>,
 }
 
 impl Tx {
+    fn new(conn: Conn) -> Self {
+        Self { conn, fault: None, failed: None }
+    }
+
     pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
-        self.whole()?;
+        self.usable()?;
         let done = self.conn.execute(query).await;
         self.note(done)
     }
@@ -33,7 +42,7 @@ impl Tx {
         query: Query,
         read: impl Fn(&Row) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        self.whole()?;
+        self.usable()?;
         let rows = self.conn.all(query).await;
         self.note(rows)?.iter().map(read).collect()
     }
@@ -43,7 +52,7 @@ impl Tx {
         query: Query,
         read: impl Fn(&Row) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        self.whole()?;
+        self.usable()?;
         let row = self.conn.optional(query).await;
         self.note(row)?.as_ref().map(read).transpose()
     }
@@ -62,11 +71,17 @@ impl Tx {
         self.fault.clone().map_or(Ok(()), Err)
     }
 
+    fn usable(&self) -> Result<(), StoreError> {
+        self.whole()?;
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
     fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(error) = &result
-            && error.ends_transaction()
-        {
-            self.fault = Some(error.clone());
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+            if error.ends_transaction() {
+                self.fault = Some(error.clone());
+            }
         }
         result
     }
@@ -128,7 +143,7 @@ pub(crate) async fn run(
     mut queue: mpsc::Receiver<Message>,
     commits: watch::Sender<u64>,
 ) {
-    let mut tx = Tx { conn, fault: None };
+    let mut tx = Tx::new(conn);
     while let Some(message) = queue.recv().await {
         let mut units = Vec::new();
         let mut other = None;
@@ -144,13 +159,13 @@ pub(crate) async fn run(
             next = if units.len() < TOGETHER { queue.try_recv().ok() } else { None };
         }
         if !units.is_empty() {
-            commit_together(&mut tx, units, &commits).await;
+            commit_together(&location, &mut tx, units, &commits).await;
         }
-        if tx.fault.is_some() {
+        if tx.fault.is_some()
+            && let Ok(conn) = location.connect().await
+        {
             // A connection that failed in the middle of a transaction is not trusted again.
-            if let Ok(conn) = location.connect().await {
-                tx = Tx { conn, fault: None };
-            }
+            tx = Tx::new(conn);
         }
         match other {
             Some(Message::Checkpoint(answer)) => {
@@ -165,23 +180,25 @@ pub(crate) async fn run(
     let _ = tx.conn.close().await;
 }
 
-async fn commit_together(tx: &mut Tx, units: Vec<Unit>, commits: &watch::Sender<u64>) {
+async fn commit_together(location: &Location, tx: &mut Tx, units: Vec<Unit>, commits: &watch::Sender<u64>) {
     let mut units = units.into_iter();
     let mut ran = Vec::new();
-    let mut fault = tx.whole().and(tx.conn.begin().await).err();
+    let mut fault = begin(location, tx).await.err();
     while fault.is_none()
         && let Some(unit) = units.next()
     {
         fault = run_apart(tx, unit, &mut ran).await.err();
     }
     if fault.is_none() {
-        fault = tx.conn.run("COMMIT").await.err();
+        fault = tx.conn.commit().await.err();
     }
     match &fault {
         None => commits.send_modify(|count| *count += 1),
         Some(error) => {
-            // Fails when the engine has rolled back by itself; the connection is replaced in any case.
-            let _ = tx.conn.run("ROLLBACK").await;
+            if !matches!(error, StoreError::Disconnected(_) | StoreError::OutcomeUnknown(_)) {
+                // Fails when the engine has rolled back by itself; the connection is replaced in any case.
+                let _ = tx.conn.run("ROLLBACK").await;
+            }
             if *error != StoreError::Busy {
                 tx.fault = Some(error.clone());
             }
@@ -197,10 +214,28 @@ async fn commit_together(tx: &mut Tx, units: Vec<Unit>, commits: &watch::Sender<
     }
 }
 
+/// Begins a transaction. A connection that broke since the last one is replaced first: no unit has run yet, so nothing is done twice.
+async fn begin(location: &Location, tx: &mut Tx) -> Result<(), StoreError> {
+    if tx.fault.is_none() {
+        match tx.conn.begin().await {
+            Err(StoreError::Disconnected(_)) => {}
+            done => return done,
+        }
+    }
+    *tx = Tx::new(location.connect().await?);
+    tx.conn.begin().await
+}
+
 /// Runs one unit so that it can be undone alone. An error is one of the whole transaction.
 async fn run_apart(tx: &mut Tx, unit: Unit, ran: &mut Vec<Ran>) -> Result<(), StoreError> {
     tx.conn.run("SAVEPOINT unit").await?;
-    let done = unit(Ok(tx)).await;
+    tx.failed = None;
+    let mut done = unit(Ok(tx)).await;
+    if let Some(failed) = tx.failed.take() {
+        let answer = done.answer;
+        // An error of the whole transaction goes before that of one unit in it.
+        done = Ran { keep: false, answer: Box::new(move |fault| answer(fault.or(Some(failed)))) };
+    }
     let keep = done.keep;
     ran.push(done);
     tx.whole()?;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tegata_core::profile::{Profile, ProfileError, ProfileSettings, Purpose};
+use tegata_core::secret::Secret;
 use tegata_core::terminal::{FileNameError, FileNameTemplate};
+use tegata_store::{Database, StoreError};
 
 /// The sample, with every setting explained.
 pub const EXAMPLE: &str = include_str!("../../../docs/config.example.toml");
@@ -68,8 +70,15 @@ pub struct Server {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
-    /// The SQLite file.
-    pub database: PathBuf,
+    /// The SQLite file, or the address of a PostgreSQL database. Hidden, since somebody may write a password into the address.
+    #[serde(deserialize_with = "hidden")]
+    pub database: Secret<String>,
+    /// The file that holds the password for PostgreSQL.
+    pub password_file: Option<PathBuf>,
+}
+
+fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
 }
 
 /// `[authority]`
@@ -170,6 +179,9 @@ pub enum ConfigError {
     /// A profile that is missing or of the wrong purpose.
     #[error("[profile.{0}] is missing, or its purpose is not {1:?}")]
     MissingProfile(&'static str, &'static str),
+    /// A database that cannot be.
+    #[error("store.database: {0}")]
+    Database(#[from] StoreError),
     /// A template that cannot be.
     #[error("portal.file_name: {0}")]
     FileName(#[from] FileNameError),
@@ -212,6 +224,7 @@ impl Checked {
         let malformed = |e: toml::de::Error| ConfigError::Malformed { path: path.to_owned(), message: e.to_string() };
         let mut config: Config = toml::from_str(text).map_err(malformed)?;
         config.folder = folder.to_owned();
+        Database::parse(config.store.database.expose(), folder)?;
         check_values(&config)?;
         let profile = |name: &'static str, purpose: Purpose, word: &'static str| {
             let settings = config.profile.get(name).filter(|p| p.purpose == purpose);
@@ -222,6 +235,11 @@ impl Checked {
         let server_profile = profile("server", Purpose::Server, "server")?;
         let file_name = FileNameTemplate::new(&config.portal.file_name)?;
         Ok(Self { config, terminal_profile, server_profile, file_name })
+    }
+
+    /// Where the register lives; the password beside the address is not in it yet.
+    pub fn database(&self) -> Result<Database, ConfigError> {
+        Ok(Database::parse(self.config.store.database.expose(), &self.config.folder)?)
     }
 
     /// A path of the file, made absolute by the file's own folder.
@@ -286,7 +304,17 @@ mod tests {
         let checked = parse(EXAMPLE).expect("the sample is valid");
         assert_eq!(checked.terminal_profile.validity_years(), 3);
         assert_eq!(checked.terminal_profile.renewal_window().0, 90);
-        assert_eq!(checked.path(&checked.config.store.database), Path::new("/etc/tegata/tegata.db"));
+        assert_eq!(checked.database().expect("a path").file(), Some(Path::new("/etc/tegata/tegata.db")));
+    }
+
+    #[test]
+    fn the_address_of_a_database_is_checked_and_its_password_is_never_printed() {
+        let with = |address: &str| parse(&EXAMPLE.replace("\"tegata.db\"", &format!("\"{address}\"")));
+        let checked = with("postgres://tegata:s3cret@db.example.jp/tegata").expect("an address");
+        assert_eq!(checked.database().expect("an address").to_string(), "postgres://tegata@db.example.jp/tegata");
+        assert!(!format!("{checked:?}").contains("s3cret"));
+        let said = with("postgres://tegata:s3cret@db.example.jp/tegata?sslmod=x").expect_err("a mistake").to_string();
+        assert!(said.contains("store.database") && said.contains("sslmod") && !said.contains("s3cret"), "{said}");
     }
 
     #[test]

@@ -8,9 +8,10 @@ use tegata_authority::ceremony::{self, CeremonyError, Folders};
 use tegata_authority::custody::{CustodyError, Passphrase};
 use tegata_authority::{Authority, KeyPool, Parts, Rules};
 use tegata_core::access::Actor;
+use tegata_core::secret::Secret;
 use tegata_core::time::Clock;
 use tegata_pki::issue::Urls;
-use tegata_store::{OpenMode, Store};
+use tegata_store::{Database, OpenMode, Store};
 
 use crate::config::Checked;
 use crate::system::{SystemClock, SystemEntropy};
@@ -25,10 +26,25 @@ pub fn config(path: &Path) -> anyhow::Result<Checked> {
     })
 }
 
+/// Where the register lives, with the password that a server asks for: from TEGATA_DATABASE_PASSWORD, or else from
+/// `store.password_file`. Without either, one in the address or in `~/.pgpass` is used.
+pub fn database(checked: &Checked) -> anyhow::Result<Database> {
+    let Database::Server(server) = checked.database()? else { return Ok(checked.database()?) };
+    let password = match (std::env::var("TEGATA_DATABASE_PASSWORD"), &checked.config.store.password_file) {
+        (Ok(password), _) => password,
+        (Err(_), Some(file)) => {
+            let file = checked.path(file);
+            std::fs::read_to_string(&file).with_context(|| format!("store.password_file: {}", file.display()))?
+        }
+        (Err(_), None) => return Ok(Database::Server(server)),
+    };
+    let line = password.lines().next().unwrap_or_default().to_owned();
+    Ok(Database::Server(server.with_password(Secret::new(line))))
+}
+
 /// Opens the register alone, to read: no key, no passphrase.
 pub async fn register(checked: &Checked) -> anyhow::Result<Store> {
-    let path = checked.path(&checked.config.store.database);
-    Store::open(&path, OpenMode::Existing).await.context("the register cannot be opened")
+    Store::open(database(checked)?, OpenMode::Existing).await.context("the register cannot be opened")
 }
 
 /// Opens the CA over a register. `key_pool` keys are kept ready.

@@ -1,9 +1,13 @@
-//! For tests only: a clock that stands still until told otherwise, and chance that repeats itself.
+//! For tests only: a clock that stands still until told otherwise, chance that repeats itself, and a place for a register.
+
+mod register;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tegata_core::secret::Entropy;
 use tegata_core::time::{Clock, Timestamp};
+
+pub use register::Register;
 
 /// A clock that a test sets.
 #[derive(Debug)]

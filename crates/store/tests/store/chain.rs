@@ -10,9 +10,9 @@ use tegata_core::audit::{Action, Entry, Outcome, Row};
 use tegata_core::id::{Fingerprint, Serial};
 use tegata_core::time::Timestamp;
 use tegata_store::audit::{Broken, Head, Verifier, verify};
-use tegata_store::{AuditFilter, OpenMode, Store, StoreError};
+use tegata_store::{AuditFilter, Database, OpenMode, Store, StoreError};
 
-use crate::fixture::{World, entry, filled, system, terminal_scope};
+use crate::fixture::{World, entry, filled, filled_file, system, terminal_scope};
 
 async fn rows(world: &World) -> Vec<Row> {
     world.reader.audit_all(system()).try_collect().await.expect("read")
@@ -129,7 +129,7 @@ async fn filled_differently() -> World {
 
 #[tokio::test]
 async fn the_database_itself_refuses_to_change_the_log() {
-    let world = filled().await;
+    let world = filled_file().await;
     let mut raw = raw(&world).await;
     for statement in [
         "UPDATE audit SET detail = 'nothing happened' WHERE sequence = 3",
@@ -147,7 +147,7 @@ async fn the_database_itself_refuses_to_change_the_log() {
 
 #[tokio::test]
 async fn who_takes_the_triggers_away_is_still_found_out() {
-    let world = filled().await;
+    let world = filled_file().await;
     let mut raw = raw(&world).await;
     raw.execute("DROP TRIGGER audit_is_not_changed").await.expect("an owner of the file can");
     raw.execute("UPDATE audit SET outcome = 'refused' WHERE sequence = 3").await.expect("and now this too");
@@ -157,7 +157,9 @@ async fn who_takes_the_triggers_away_is_still_found_out() {
 }
 
 async fn raw(world: &World) -> SqliteConnection {
-    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(world.store.path())).await.expect("opened")
+    let database = world.database();
+    let options = SqliteConnectOptions::new().filename(database.file().expect("a file"));
+    SqliteConnection::connect_with(&options).await.expect("opened")
 }
 
 #[tokio::test]
@@ -215,13 +217,25 @@ async fn a_long_detail_is_cut_at_a_character_and_an_entry_about_nobody_is_kept()
     verify(&rows, None).expect("one chain");
 }
 
+#[tokio::test]
+async fn a_zero_in_a_text_is_kept_as_something_that_every_engine_can_keep() {
+    let world = filled().await;
+    append(&world.store, entry(1, 0, "a\0b")).await.expect("written");
+    let rows = rows(&world).await;
+    assert_eq!(rows[12].detail, "a\u{fffd}b");
+    verify(&rows, None).expect("one chain");
+    let found = world.reader.users_named(system(), "uketsuke0\0", 1).await;
+    assert_eq!(found, Ok(vec![]), "whoever types one finds nothing");
+}
+
 /// Names the database that [`a_second_process_writes`] is to write to; only the test below sets it.
 const SECOND_PROCESS: &str = "TEGATA_STORE_TEST_SECOND_PROCESS";
 
 #[tokio::test]
 async fn a_second_process_writes() {
-    let Ok(path) = std::env::var(SECOND_PROCESS) else { return };
-    let store = Store::open(path.as_ref(), OpenMode::Existing).await.expect("opened");
+    let Ok(setting) = std::env::var(SECOND_PROCESS) else { return };
+    let database = Database::parse(&setting, "".as_ref()).expect("a place");
+    let store = Store::open(database, OpenMode::Existing).await.expect("opened");
     for n in 0..100 {
         append(&store, entry(2, 0, &format!("second process {n}"))).await.expect("written");
     }
@@ -233,11 +247,11 @@ async fn two_processes_and_two_handles_write_one_chain_without_gaps() {
     let world = filled().await;
     let mut child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "chain::a_second_process_writes"])
-        .env(SECOND_PROCESS, world.store.path())
+        .env(SECOND_PROCESS, world.register.setting())
         .stdout(Stdio::null())
         .spawn()
         .expect("started");
-    let second = Store::open(world.store.path(), OpenMode::Existing).await.expect("a second handle");
+    let second = world.another().await;
     let writers = [world.store.clone(), second].map(|store| {
         tokio::spawn(async move {
             for n in 0..100 {

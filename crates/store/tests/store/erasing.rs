@@ -5,7 +5,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Executor as _, Row as _};
 use tegata_store::{ErasedBundle, NewBundle, StoreError};
 
-use crate::fixture::{NOW, certificate_of, customer, filled, issue, new_bundle, new_certificate, system, terminal};
+use crate::fixture::{NOW, certificate_of, customer, filled, filled_file, issue, new_bundle, new_certificate, system, terminal};
 
 /// Bytes that stand nowhere else in a database, longer than a page.
 fn marked(tag: u8) -> Vec<u8> {
@@ -18,7 +18,7 @@ fn holds(haystack: &[u8], secret: &[u8]) -> bool {
 
 #[tokio::test]
 async fn an_erased_bundle_is_gone_from_the_files() {
-    let world = filled().await;
+    let world = filled_file().await;
     let id = issue(&world.store, new_certificate(1, 0, 5000)).await.expect("issued");
     let old = certificate_of_first_bundle(&world).await;
     let (key, password) = (marked(0), marked(0xff));
@@ -32,7 +32,9 @@ async fn an_erased_bundle_is_gone_from_the_files() {
     });
     unit.await.expect("written");
     assert!(world.store.checkpoint().await.expect("written back"));
-    let file = || std::fs::read(world.store.path()).expect("read");
+    let database = world.database();
+    let path = database.file().expect("a file");
+    let file = || std::fs::read(path).expect("read");
     assert!(holds(&file(), &key) && holds(&file(), &password), "the test looks in the right place");
 
     let erased = world.store.write(move |tx| async move { tx.erase_bundle(id, NOW).await }.boxed()).await;
@@ -42,7 +44,7 @@ async fn an_erased_bundle_is_gone_from_the_files() {
     for bytes in [file(), journal] {
         assert!(!holds(&bytes, &key) && !holds(&bytes, &password));
     }
-    let options = SqliteConnectOptions::new().filename(world.store.path());
+    let options = SqliteConnectOptions::new().filename(path);
     let mut raw = SqliteConnection::connect_with(&options).await.expect("opened");
     let query =
         "SELECT COUNT(*) FROM bundles WHERE sealed_key IS NULL AND sealed_password IS NULL AND erased_at IS NOT NULL";

@@ -1,4 +1,4 @@
-//! A small register to test with: customers with terminals, people, certificates, bundles, sessions, failed logins, and a log.
+//! A small register to test with, on the engine that the environment names (`tegata_testkit::Register`): customers with terminals, people, certificates, bundles, sessions, failed logins, and a log.
 
 use futures_util::FutureExt as _;
 use tegata_core::access::{Actor, Role, Scope};
@@ -9,9 +9,10 @@ use tegata_core::profile::KeyKind;
 use tegata_core::secret::Secret;
 use tegata_core::time::Timestamp;
 use tegata_store::{
-    NewBundle, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, OpenMode, Reader, Store,
-    StoreError, Tx,
+    Database, NewBundle, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, OpenMode, Reader,
+    Store, StoreError, Tx,
 };
+use tegata_testkit::Register;
 
 /// The present of these tests.
 pub const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -19,9 +20,22 @@ pub const NOW: Timestamp = Timestamp(1_795_000_000);
 pub const TERMINALS: u8 = 3;
 
 pub struct World {
-    pub folder: tempfile::TempDir,
     pub store: Store,
     pub reader: Reader,
+    pub folder: tempfile::TempDir,
+    /// Where the register is; goes last.
+    pub register: Register,
+}
+
+impl World {
+    /// Another handle on the same register, as another process or node has one.
+    pub async fn another(&self) -> Store {
+        Store::open(self.database(), OpenMode::Existing).await.expect("a second handle")
+    }
+
+    pub fn database(&self) -> Database {
+        Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own")
+    }
 }
 
 pub fn system() -> Scope {
@@ -102,14 +116,46 @@ pub fn entry(of: u32, index: u8, detail: &str) -> Entry {
 /// An empty register.
 pub async fn empty() -> World {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let store = Store::open(&folder.path().join("tegata.db"), OpenMode::Create).await.expect("a new store");
-    World { reader: store.reader(), folder, store }
+    let register = Register::fresh(folder.path());
+    made(folder, register).await
+}
+
+/// An empty register in a file, whatever the environment names: for what only files have.
+pub async fn empty_file() -> World {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let register = Register::file(folder.path());
+    made(folder, register).await
+}
+
+/// An empty register on the server, where there is one.
+pub async fn empty_on_server() -> Option<World> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    Some(made(folder, Register::on_server()?).await)
+}
+
+async fn made(folder: tempfile::TempDir, register: Register) -> World {
+    let database = Database::parse(register.setting(), folder.path()).expect("the testkit's own");
+    let store = Store::open(database, OpenMode::Create).await.expect("a new store");
+    World { reader: store.reader(), store, folder, register }
 }
 
 /// Two customers with [`TERMINALS`] terminals each; every terminal has a certificate, a person, a session, a bundle, a failed login and
 /// two lines in the log.
 pub async fn filled() -> World {
-    let world = empty().await;
+    fill_world(empty().await).await
+}
+
+/// The same in a file, whatever the environment names.
+pub async fn filled_file() -> World {
+    fill_world(empty_file().await).await
+}
+
+/// The same on the server, where there is one.
+pub async fn filled_on_server() -> Option<World> {
+    Some(fill_world(empty_on_server().await?).await)
+}
+
+async fn fill_world(world: World) -> World {
     world.store.write(|tx| fill(tx).boxed()).await.expect("filled");
     world
 }

@@ -4,6 +4,7 @@ mod chain;
 mod erasing;
 mod fixture;
 mod opening;
+mod postgres;
 mod register;
 mod scope;
 mod trust;

@@ -4,9 +4,13 @@ use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Executor as _};
-use tegata_store::{OpenMode, Store, StoreError};
+use tegata_store::{Database, OpenMode, Store, StoreError};
 
-use crate::fixture::{empty, filled, system};
+use crate::fixture::{empty_file, filled_file, system};
+
+fn file(world: &crate::fixture::World) -> std::path::PathBuf {
+    world.database().file().expect("a file").to_owned()
+}
 
 async fn refused(path: &Path, mode: OpenMode) -> StoreError {
     match Store::open(path, mode).await {
@@ -70,7 +74,7 @@ async fn a_database_of_another_program_is_left_as_it_is() {
     other.close().await.expect("closed");
     let before = std::fs::read(&path).expect("read");
     for mode in [OpenMode::Create, OpenMode::Existing] {
-        assert_eq!(refused(&path, mode).await, StoreError::NotOurs(path.clone()));
+        assert_eq!(refused(&path, mode).await, StoreError::NotOurs(path.display().to_string()));
     }
     assert_eq!(std::fs::read(&path).expect("read"), before);
 }
@@ -80,27 +84,28 @@ async fn an_empty_file_becomes_a_database_only_when_one_is_to_be_made() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tegata.db");
     std::fs::write(&path, "").expect("written");
-    assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::NotOurs(path.clone()));
+    assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::NotOurs(path.display().to_string()));
     Store::open(&path, OpenMode::Create).await.expect("made").close().await;
     Store::open(&path, OpenMode::Existing).await.expect("opened").close().await;
 }
 
 #[tokio::test]
 async fn a_schema_of_a_newer_program_is_refused() {
-    let world = empty().await;
-    let path = world.store.path().to_owned();
+    let world = empty_file().await;
+    let path = file(&world);
     world.store.close().await;
     let options = SqliteConnectOptions::new().filename(&path);
     let mut newer = SqliteConnection::connect_with(&options).await.expect("opened");
     newer.execute("PRAGMA user_version = 9").await.expect("set");
     newer.close().await.expect("closed");
-    assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::SchemaTooNew { path, found: 9, known: 1 });
+    let place = path.display().to_string();
+    assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::SchemaTooNew { place, found: 9, known: 1 });
 }
 
 #[tokio::test]
 async fn a_damaged_file_is_said_to_be_damaged() {
-    let world = filled().await;
-    let path = world.store.path().to_owned();
+    let world = filled_file().await;
+    let path = file(&world);
     world.store.close().await;
     let mut bytes = std::fs::read(&path).expect("read");
     bytes[4096..].fill(0xa5);
@@ -116,7 +121,7 @@ async fn a_damaged_file_is_said_to_be_damaged() {
 #[tokio::test]
 async fn only_the_owner_can_read_what_is_made() {
     use std::os::unix::fs::PermissionsExt as _;
-    let world = filled().await;
+    let world = filled_file().await;
     let _lock = world.store.lock_for_serving().expect("the first");
     for name in names(world.folder.path()) {
         let mode = std::fs::metadata(world.folder.path().join(&name)).expect("there").permissions().mode();
@@ -126,8 +131,8 @@ async fn only_the_owner_can_read_what_is_made() {
 
 #[tokio::test]
 async fn one_process_serves_and_the_second_is_told_which() {
-    let world = empty().await;
-    let path = world.store.path().to_owned();
+    let world = empty_file().await;
+    let path = file(&world);
     let second = Store::open(&path, OpenMode::Existing).await.expect("commands may still work");
     let lock = world.store.lock_for_serving().expect("the first");
     let pid = Some(std::process::id());
@@ -141,10 +146,11 @@ async fn one_process_serves_and_the_second_is_told_which() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_can_be_made_by_many_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("tegata.db");
+    let register = tegata_testkit::Register::fresh(folder.path());
+    let database = Database::parse(register.setting(), folder.path()).expect("a place");
     let openers = (0..6).map(|_| {
-        let path = path.clone();
-        tokio::spawn(async move { Store::open(&path, OpenMode::Create).await.map(|_| ()) })
+        let database = database.clone();
+        tokio::spawn(async move { Store::open(database, OpenMode::Create).await.map(|_| ()) })
     });
     for opened in futures_util::future::join_all(openers).await {
         assert_eq!(opened.expect("no panic"), Ok(()));

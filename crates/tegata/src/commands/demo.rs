@@ -24,7 +24,6 @@ use tegata_core::time::{Clock, Days, Timestamp};
 use tegata_pki::key::LeafKey;
 use tegata_pki::pem;
 use tegata_pki::pkcs12::Format;
-use tegata_store::{OpenMode, Store};
 
 use super::{browser, cert, init};
 use crate::config::{Checked, EXAMPLE};
@@ -175,7 +174,7 @@ async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     init::create(&staging, &configuration(listen), "Tegata デモ認証局", &passphrase, &*clock).await?;
     write_private(&staging.join(PASSPHRASE_FILE), format!("{}\n", passphrase_text.expose()).as_bytes())?;
     let checked = deployment::config(&staging.join(CONFIG_FILE))?;
-    let store = Store::open(&checked.path(&checked.config.store.database), OpenMode::Existing).await?;
+    let store = deployment::register(&checked).await?;
     let authority = deployment::authority_at(&checked, store, &passphrase, 0, clock.clone()).await?;
     let stage = Stage { authority: &authority, folder: &staging, clock: &clock, present };
     let cast = stage.play().await?;

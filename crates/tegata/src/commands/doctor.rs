@@ -10,7 +10,7 @@ use tegata_core::profile::KeyKind;
 use tegata_core::time::{Clock, Days};
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::pem;
-use tegata_store::{CertFilter, Reader};
+use tegata_store::{CertFilter, Database, Reader};
 
 use crate::config::Checked;
 use crate::deployment;
@@ -38,11 +38,12 @@ pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
     tls(&checked, &mut findings);
     files(&checked, &mut findings);
     issuing_ca(&checked, &mut findings);
+    database(&checked, &mut findings);
     match deployment::register(&checked).await {
         Ok(store) => register(&store.reader(), &mut findings).await?,
         Err(error) => findings.push(problem(
             format!("{error:#}"),
-            "restore the database file, or run `tegata init` for a new deployment",
+            "see that the server runs and lets us in, restore the database, or run `tegata init` for a new deployment",
         )),
     }
     let lines: Vec<String> = findings.iter().map(line).collect();
@@ -155,6 +156,24 @@ fn issuing_ca(checked: &Checked, findings: &mut Vec<Finding>) {
     } else {
         good(format!("the issuing CA lives until {}", validity.not_after))
     });
+}
+
+fn database(checked: &Checked, findings: &mut Vec<Finding>) {
+    let Ok(Database::Server(server)) = checked.database() else { return };
+    findings.push(if server.is_exposed() {
+        advice(
+            format!("the connection to {server} does not prove that it leads to that server"),
+            "write sslmode=verify-full and sslrootcert=/path/to/ca.pem into store.database",
+        )
+    } else {
+        good(format!("the register is at {server}"))
+    });
+    if server.holds_password() {
+        findings.push(advice(
+            "the password of the database stands in store.database",
+            "put it into a file of its own and name that in store.password_file",
+        ));
+    }
 }
 
 async fn register(reader: &Reader, findings: &mut Vec<Finding>) -> anyhow::Result<()> {

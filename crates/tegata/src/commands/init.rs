@@ -7,8 +7,9 @@ use anyhow::Context;
 use serde_json::json;
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
+use tegata_core::access::Actor;
 use tegata_core::time::Clock;
-use tegata_store::{OpenMode, Store};
+use tegata_store::{OpenMode, Server, Store};
 
 use crate::config::{Checked, EXAMPLE};
 use crate::deployment;
@@ -18,7 +19,10 @@ use crate::system::{SystemClock, SystemEntropy};
 /// What `init` needs.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  umask 077; head -c 33 /dev/urandom | base64 > /root/tegata.pass\n  \
-    TEGATA_PASSPHRASE_FILE=/root/tegata.pass tegata init --dir /etc/tegata --organization サンプル医療情報センター --host portal.example.jp")]
+    TEGATA_PASSPHRASE_FILE=/root/tegata.pass tegata init --dir /etc/tegata --organization サンプル医療情報センター --host portal.example.jp\n\n\
+    With the register in an empty database of a PostgreSQL server:\n  \
+    TEGATA_DATABASE_PASSWORD=... TEGATA_PASSPHRASE_FILE=/root/tegata.pass tegata init --dir /etc/tegata --organization ... \\\n    \
+    --host portal.example.jp --database postgres://tegata_owner@db.example.jp/tegata")]
 pub struct Args {
     /// The folder to make; must not exist, or be empty.
     #[arg(long, value_name = "FOLDER")]
@@ -29,6 +33,10 @@ pub struct Args {
     /// The name that people type; `*.` of it is added for 「証明書を選び直す」.
     #[arg(long)]
     host: String,
+    /// An empty database of a PostgreSQL server for the register, as postgres://user@host/database; without it, a file in the folder. The
+    /// password comes from TEGATA_DATABASE_PASSWORD.
+    #[arg(long, value_name = "ADDRESS")]
+    database: Option<String>,
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -36,13 +44,24 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
-    let text = EXAMPLE.replace("portal.example.jp", &args.host).replace(
+    let mut text = EXAMPLE.replace("portal.example.jp", &args.host).replace(
         "operator_name = \"サンプル医療情報センター\"",
         &format!("operator_name = {}", toml::Value::from(args.organization.clone())),
     );
+    let mut register = "tegata.db".to_owned();
+    if let Some(address) = &args.database {
+        let server = Server::parse(address)?;
+        if server.holds_password() {
+            anyhow::bail!(
+                "--database holds a password, which everybody on this machine can see: give it in TEGATA_DATABASE_PASSWORD"
+            );
+        }
+        text = text.replace("\ndatabase = \"tegata.db\"", &format!("\ndatabase = {}", toml::Value::from(address.clone())));
+        register = format!("tables in {server}");
+    }
     if args.dry_run {
         Checked::parse(&text, Path::new("tegata.toml"), &args.dir)?;
-        let would = format!("would make {} with tegata.toml, tegata.db, keys/ and ca/", args.dir.display());
+        let would = format!("would make {} with tegata.toml, keys/, ca/ and {register}", args.dir.display());
         return Ok(out.say(&would, &json!({ "would_make": args.dir }))?);
     }
     create(&args.dir, &text, &args.organization, &deployment::passphrase()?, &SystemClock).await?;
@@ -98,7 +117,11 @@ async fn fill(
     }
     let file = folder.join("tegata.toml");
     std::fs::write(&file, config).with_context(|| format!("cannot write {}", file.display()))?;
-    let store = Store::open(&checked.path(&checked.config.store.database), OpenMode::Create).await?;
+    let store = Store::open(deployment::database(&checked)?, OpenMode::Create).await?;
+    let known = store.reader().issuers(Actor::System { job: "init" }.scope()).await?;
+    if !known.is_empty() {
+        anyhow::bail!("{} is the register of another deployment already: name an empty database", store.database());
+    }
     let folders = Folders { keys: &keys, certificates: &certificates };
     ceremony::create(&store, folders, organization, pass, clock, &SystemEntropy).await?;
     store.close().await;
