@@ -207,7 +207,7 @@ mod tests {
         };
         check("postgres://t:s3cret@db.example/tegata?sslmod=verify-full", "\"sslmod\"");
         check("postgres://t:s3cret@db.example/tegata?password=s3cret", "\"password\"");
-        check("postgres://t:s3cret@db.example/tegata?sslmode=perhaps", "sslmode");
+        check("postgres://t:s3cret@db.example/tegata?sslmode=perhaps", "\"perhaps\"");
         check("postgres://t:s3cret@db.example/tegata?sslrootcert=ca.pem", "absolute");
         check("postgres://t:s3cret@db.example:x/tegata", "port");
         check("postgres://t:s3cret@db.example", "database");

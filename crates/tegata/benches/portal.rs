@@ -101,7 +101,7 @@ async fn report() {
 
 /// Fills the register with rows of real size: one terminal and one used certificate each.
 async fn fill(bed: &Bed, sample: &tegata_core::cert::CertRecord, der: &[u8]) {
-    let store = Store::open(&bed.dir.join("tegata.db"), OpenMode::Existing).await.expect("init made it");
+    let store = Store::open(std::path::Path::new(bed.register.setting()), OpenMode::Existing).await.expect("init made it");
     let customers = CERTIFICATES / BATCH;
     let (end, sample, der) = (sample.not_after, sample.clone(), der.to_vec());
     for batch in 0..customers {

@@ -15,8 +15,8 @@ use tegata_core::secret::Secret;
 use tegata_core::terminal::{FileNameTemplate, Terminal};
 use tegata_core::time::{Clock, Days, Timestamp};
 use tegata_pki::issue::Urls;
-use tegata_store::{OpenMode, Store};
-use tegata_testkit::{FixedClock, SeededEntropy};
+use tegata_store::{Database, OpenMode, Store};
+use tegata_testkit::{FixedClock, Register, SeededEntropy};
 
 pub const PASSWORD: &str = "asa-no-uketsuke";
 
@@ -26,6 +26,7 @@ pub struct Bed {
     pub authority: Authority,
     pub sunny: Customer,
     pub blue: Customer,
+    register: Register,
 }
 
 pub fn operator() -> Actor {
@@ -43,8 +44,9 @@ fn profile(purpose: Purpose) -> ProfileSettings {
     }
 }
 
-async fn open(folder: &std::path::Path, clock: Arc<FixedClock>, first: bool) -> Authority {
-    let store = Store::open(&folder.join("tegata.db"), OpenMode::Create).await.expect("opens");
+async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClock>, first: bool) -> Authority {
+    let database = Database::parse(register.setting(), folder).expect("the testkit's own");
+    let store = Store::open(database, OpenMode::Create).await.expect("opens");
     let folders = || Folders { keys: folder, certificates: folder };
     let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
     let entropy = Arc::new(SeededEntropy::new(if first { 1 } else { 2 }));
@@ -67,7 +69,8 @@ impl Bed {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(FixedClock::at("2026-11-22T23:30:00Z"));
-        let authority = open(folder.path(), clock.clone(), true).await;
+        let register = Register::fresh(folder.path());
+        let authority = open(folder.path(), &register, clock.clone(), true).await;
         let add = async |code: &str, name: &str| {
             let customer =
                 authority.add_customer(&operator(), None, code.parse().expect("digits"), name).await.expect("added");
@@ -83,13 +86,13 @@ impl Bed {
         };
         let sunny = add("103001", "ひだまりクリニック").await;
         let blue = add("103002", "あおぞら歯科医院").await;
-        Self { folder, clock, authority, sunny, blue }
+        Self { folder, clock, authority, sunny, blue, register }
     }
 
     /// The same deployment after a restart of the process.
     pub async fn restarted(self) -> Self {
         self.authority.close().await;
-        let authority = open(self.folder.path(), self.clock.clone(), false).await;
+        let authority = open(self.folder.path(), &self.register, self.clock.clone(), false).await;
         Self { authority, ..self }
     }
 

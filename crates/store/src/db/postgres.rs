@@ -230,7 +230,9 @@ fn options(server: &Server) -> Result<PgConnectOptions, StoreError> {
     let address = server.address();
     let parsed: Result<PgConnectOptions, _> = address.parse();
     // The parser's words name the part that is wrong, not the whole address.
-    let mut options = parsed.map_err(|error| StoreError::Address(error.to_string()))?;
+    let mut options = parsed.map_err(|error| {
+        StoreError::Address(error.to_string().trim_start_matches("error with configuration: ").to_owned())
+    })?;
     if !address.contains("sslmode=") && !is_local(&options) {
         options = options.ssl_mode(PgSslMode::VerifyFull);
     }

@@ -18,8 +18,8 @@ use tegata_core::terminal::{FileNameTemplate, Terminal};
 use tegata_core::time::{Clock, Timestamp};
 use tegata_pki::issue::Urls;
 use tegata_pki::{pem, pkcs12};
-use tegata_store::{OpenMode, Store};
-use tegata_testkit::SeededEntropy;
+use tegata_store::{Database, OpenMode, Store};
+use tegata_testkit::{Register, SeededEntropy};
 
 pub const PASSPHRASE: &str = "a passphrase for tests";
 pub const USER: &str = "uketsuke";
@@ -31,6 +31,7 @@ pub struct Bed {
     pub dir: PathBuf,
     pub address: SocketAddr,
     pub operations: SocketAddr,
+    pub register: Register,
 }
 
 /// A running server; killed when dropped.
@@ -87,13 +88,27 @@ impl Bed {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("deployment");
-        let made = tegata()
-            .args(["init", "--organization", "テスト認証局", "--host", "localhost", "--dir"])
-            .arg(&dir)
-            .output();
-        let made = made.expect("the program starts");
+        let register = Register::fresh(&dir);
+        Self::over(folder, dir, register)
+    }
+
+    /// The same with the register on a server, where there is one.
+    pub fn on_server() -> Option<Self> {
+        let register = Register::on_server()?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = folder.path().join("deployment");
+        Some(Self::over(folder, dir, register))
+    }
+
+    fn over(folder: tempfile::TempDir, dir: PathBuf, register: Register) -> Self {
+        let mut init = tegata();
+        init.args(["init", "--organization", "テスト認証局", "--host", "localhost", "--dir"]).arg(&dir);
+        if register.is_on_server() {
+            init.args(["--database", register.setting()]);
+        }
+        let made = init.output().expect("the program starts");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let bed = Self { _folder: folder, dir, address: free_port(), operations: free_port() };
+        let bed = Self { _folder: folder, dir, address: free_port(), operations: free_port(), register };
         let config = std::fs::read_to_string(bed.config()).expect("init wrote it");
         let config = config
             .replace("0.0.0.0:443", &bed.address.to_string())
@@ -148,7 +163,8 @@ impl Bed {
 
     /// The authority over this deployment, in this process.
     pub async fn authority(&self) -> Authority {
-        let store = Store::open(&self.dir.join("tegata.db"), OpenMode::Existing).await.expect("init made it");
+        let database = Database::parse(self.register.setting(), &self.dir).expect("the testkit's own");
+        let store = Store::open(database, OpenMode::Existing).await.expect("init made it");
         let (keys, certificates) = (self.dir.join("keys"), self.dir.join("ca"));
         let folders = Folders { keys: &keys, certificates: &certificates };
         let pass = Passphrase::new(PASSPHRASE.into()).expect("long enough");

@@ -20,8 +20,8 @@ use tegata_core::secret::Secret;
 use tegata_core::terminal::{FileNameTemplate, Terminal};
 use tegata_core::time::{Clock, Timestamp};
 use tegata_pki::issue::Urls;
-use tegata_store::{OpenMode, Store};
-use tegata_testkit::{FixedClock, SeededEntropy};
+use tegata_store::{Database, OpenMode, Store};
+use tegata_testkit::{FixedClock, Register, SeededEntropy};
 use tegata_web::{Health, PortalConfig, Tile, WebState, router};
 use tower::ServiceExt;
 
@@ -44,13 +44,15 @@ pub struct Deployment {
     pub other: CertRecord,
     operator: Actor,
     _folder: tempfile::TempDir,
+    _register: Register,
 }
 
 impl Deployment {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(FixedClock::at("2026-11-22T01:00:00Z"));
-        let authority = open(folder.path(), clock.clone()).await;
+        let register = Register::fresh(folder.path());
+        let authority = open(folder.path(), &register, clock.clone()).await;
         let operator = Actor::Operator { name: "test".into() };
         let code = |digits: &str| digits.parse().expect("six digits");
         let midori = authority.add_customer(&operator, None, code("103001"), "みどり医院").await.expect("registered");
@@ -71,7 +73,7 @@ impl Deployment {
         }
         let router = router(state(&authority));
         let [due, fresh, other] = certificates.try_into().expect("three terminals");
-        Self { router, authority, clock, due, fresh, other, operator, _folder: folder }
+        Self { router, authority, clock, due, fresh, other, operator, _folder: folder, _register: register }
     }
 
     /// A browser that shows this certificate, whatever it is worth now.
@@ -120,8 +122,9 @@ impl Deployment {
     }
 }
 
-async fn open(folder: &std::path::Path, clock: Arc<FixedClock>) -> Authority {
-    let store = Store::open(&folder.join("tegata.db"), OpenMode::Create).await.expect("a register");
+async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClock>) -> Authority {
+    let database = Database::parse(register.setting(), folder).expect("the testkit's own");
+    let store = Store::open(database, OpenMode::Create).await.expect("a register");
     let entropy = Arc::new(SeededEntropy::new(7));
     let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
     let folders = || Folders { keys: folder, certificates: folder };
