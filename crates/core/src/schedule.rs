@@ -133,11 +133,6 @@ pub fn is_permitted(day: Date) -> bool {
     !weekend && !year_end && day.day() > 10 && !is_public_holiday(day)
 }
 
-/// Days that are left of a certificate, counted by midnights of Japan.
-pub fn days_left(not_after: Timestamp, now: Timestamp) -> Days {
-    not_after.jst_days_from(now)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
