@@ -40,6 +40,12 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
         "operator_name = \"サンプル医療情報センター\"",
         &format!("operator_name = {}", toml::Value::from(args.organization.clone())),
     );
+    anyhow::ensure!(
+        tegata_pki::lint::is_dns_name(&args.host) && !args.host.starts_with('*'),
+        "--host {:?} is not a host name: write the name alone, such as portal.example.jp",
+        args.host
+    );
+    tegata_core::customer::check_name(&args.organization, 64).context("--organization")?;
     if args.dry_run {
         Checked::parse(&text, Path::new("tegata.toml"), &args.dir)?;
         let would = format!("would make {} with tegata.toml, tegata.db, keys/ and ca/", args.dir.display());
