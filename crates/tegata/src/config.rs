@@ -232,7 +232,8 @@ impl Checked {
     }
 }
 
-fn check_values(config: &Config) -> Result<(), ConfigError> {
+/// Addresses, names and files, before the numbers.
+fn check_names(config: &Config) -> Result<(), ConfigError> {
     let wrong = |setting, value: &dyn ToString, expected| {
         Err(ConfigError::Value { setting, value: value.to_string(), expected })
     };
@@ -274,6 +275,15 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     if let Some(level) = config.log.level.as_deref().filter(|level| EnvFilter::builder().parse(level).is_err()) {
         return wrong("log.level", &level, "a level such as info, or tegata_gateway=debug,info");
     }
+    Ok(())
+}
+
+fn check_values(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |setting, value: &dyn ToString, expected| {
+        Err(ConfigError::Value { setting, value: value.to_string(), expected })
+    };
+    check_names(config)?;
+    let server = &config.server;
     if server.trust_max_age_seconds < 5 {
         return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
     }
