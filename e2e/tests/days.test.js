@@ -40,7 +40,7 @@ for (const [days, dialog] of [[91, false], [90, true], [89, true], [1, true], [0
   });
 }
 
-test('one day after the end the terminal is told that its certificate has expired, and when', async () => {
+test('one day after the end the terminal is told that its certificate has expired', async () => {
   await avoidJstMidnight();
   const terminal = demo.newTerminal(endOfJstDay(1));
   await demo.setClock(new Date(terminal.notAfter.getTime() + 86_400 * SECOND));

@@ -36,7 +36,7 @@ async function landsOn(terminals, reason, paths = ['/', '/login', '/menu', '/ren
   }
 }
 
-/** A certificate of a CA that is not ours, but bears the very name of our issuing CA. */
+/** A certificate of a CA that is not ours. */
 function foreignCertificate() {
   const folder = mkdtempSync(join(tmpdir(), 'tegata-foreign-'));
   const at = (name) => join(folder, name);

@@ -126,8 +126,9 @@ impl Authority {
         password: Secret<String>,
         format: Format,
     ) -> Result<Secret<Vec<u8>>, AuthorityError> {
-        let friendly_name = format!("{} {}まで", terminal.name, certificate.not_after.jst_date());
-        let chain = [self.0.ca.cert.der().to_vec(), self.0.ca.root.der().to_vec()];
+        let friendly_name = format!("{} {}", terminal.name, certificate.not_after.jst_date());
+        // Without the root: Windows stops an import with a security warning when a file brings one, and who connects needs none.
+        let chain = [self.0.ca.cert.der().to_vec()];
         let entropy = self.0.entropy.clone();
         let work = move || {
             let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();

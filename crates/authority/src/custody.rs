@@ -143,7 +143,7 @@ pub fn open(folder: &Path, what: Sealed, pass: &Passphrase) -> Result<Secret<Vec
     let nonce: [u8; NONCE_LEN] =
         decode(&document.nonce)?.try_into().map_err(|_| broken(&path, "nonce of a wrong length"))?;
     let key = derive(&path, pass, &decode(&document.salt)?, document.argon2id)?;
-    let mut sealed = Secret::new(decode(&document.sealed)?).expose().clone();
+    let mut sealed = decode(&document.sealed)?;
     let aad = Aad::from(associated(what));
     let opened = key
         .open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
@@ -177,7 +177,7 @@ fn derive(path: &Path, pass: &Passphrase, salt: &[u8], cost: Cost) -> Result<Les
     }
     let params =
         Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|e| broken(path, &e.to_string()))?;
-    let mut key = Secret::new(vec![0_u8; 32]).expose().clone();
+    let mut key = vec![0_u8; 32];
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(pass.0.expose(), salt, &mut key)
         .map_err(|e| broken(path, &e.to_string()))?;

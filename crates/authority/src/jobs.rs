@@ -40,6 +40,20 @@ impl Authority {
                 Ok::<_, StoreError>(erased)
             })
         });
-        Ok(write.await?)
+        let erased = write.await?;
+        if erased > 0 {
+            self.forget_on_disk().await;
+        }
+        Ok(erased)
+    }
+
+    /// What was erased in the register must also leave the journal beside it. A reader may be in the way; then the next sweep with something
+    /// to erase, or closing, does it.
+    pub(crate) async fn forget_on_disk(&self) {
+        match self.0.store.checkpoint().await {
+            Ok(true) => {}
+            Ok(false) => tracing::debug!("the journal could not be emptied now"),
+            Err(error) => tracing::warn!(%error, "the journal could not be emptied"),
+        }
     }
 }

@@ -112,23 +112,21 @@ impl Authority {
         if name.is_empty() || name.chars().count() > LONGEST_NAME {
             return Err(LoginError::WrongCredentials);
         }
-        let throttle = inner.reader.throttle(name, terminal).await?;
+        let (account, hash) = self.account(identity, name).await?.unzip();
+        let known = account.as_ref().map(|_| name);
+        let throttle = inner.reader.throttle(&self.throttle_key(name), terminal).await?;
         if let Some(until) = throttle.and_then(|t| t.locked_until).filter(|until| *until > now) {
-            self.write_refusal(identity, name, Action::LoginLocked, "still locked").await?;
+            self.append(self.refusal(identity, known, Action::LoginLocked, "still locked")).await?;
             return Err(LoginError::Locked { until });
         }
-        let (account, hash) = self.account(identity, name).await?.unzip();
         let correct = inner.passwords.verify(password, hash).await;
         match account {
             Some(user) if correct && user.customer == identity.customer.id => self.open_session(identity, user).await,
             Some(_) if correct => {
-                self.write_refusal(identity, name, Action::LoginRefused, "another customer's account").await?;
+                self.append(self.refusal(identity, known, Action::LoginRefused, "another customer's account")).await?;
                 Err(LoginError::WrongCustomer)
             }
-            known => {
-                let reason = if known.is_some() { "wrong password" } else { "unknown user" };
-                self.count_failure(identity, name, reason).await
-            }
+            _ => self.count_failure(identity, name, known).await,
         }
     }
 
@@ -162,9 +160,10 @@ impl Authority {
             created_at: entry.at,
             expires_at,
         };
+        let throttle_key = self.throttle_key(&user.name);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
-                tx.clear_failures(&user.name, terminal).await?;
+                tx.clear_failures(&throttle_key, terminal).await?;
                 tx.insert_session(&session).await?;
                 tx.append_audit(&entry).await?;
                 Ok::<_, StoreError>(())
@@ -178,13 +177,14 @@ impl Authority {
         &self,
         identity: &Identity,
         name: &str,
-        reason: &'static str,
+        known: Option<&str>,
     ) -> Result<NewSession, LoginError> {
         let now = self.now();
         let terminal = identity.terminal.id;
-        let refused = self.refusal(identity, name, Action::LoginRefused, reason);
-        let locked = self.refusal(identity, name, Action::LoginLocked, "too many failures in a row");
-        let name = name.to_owned();
+        let reason = if known.is_some() { "wrong password" } else { "unknown user" };
+        let refused = self.refusal(identity, known, Action::LoginRefused, reason);
+        let locked = self.refusal(identity, known, Action::LoginLocked, "too many failures in a row");
+        let name = self.throttle_key(name);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let failures = tx.record_failure(&name, terminal, now).await?;
@@ -205,9 +205,10 @@ impl Authority {
         }
     }
 
-    /// An entry for a refused login. The name is written only where the account exists: people type passwords into the wrong field.
-    fn refusal(&self, identity: &Identity, name: &str, action: Action, reason: &str) -> Entry {
-        let detail = if reason == "unknown user" { reason.to_owned() } else { format!("{reason}: {name}") };
+    /// An entry for a refused login. `known` is the name of an account that exists; another is never written down: people type passwords
+    /// into the wrong field.
+    fn refusal(&self, identity: &Identity, known: Option<&str>, action: Action, reason: &str) -> Entry {
+        let detail = known.map_or_else(|| reason.to_owned(), |name| format!("{reason}: {name}"));
         Entry {
             serial: Some(identity.certificate.serial),
             outcome: Outcome::Refused,
@@ -215,15 +216,10 @@ impl Authority {
         }
     }
 
-    async fn write_refusal(
-        &self,
-        identity: &Identity,
-        name: &str,
-        action: Action,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        let entry = self.refusal(identity, name, action, reason);
-        self.append(entry).await
+    /// Under which name failures are counted: a keyed hash, since what was typed may be a password.
+    fn throttle_key(&self, name: &str) -> String {
+        let key = self.0.vault.derive(&format!("throttle/{name}"));
+        key.expose()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// One entry in a unit of work of its own.

@@ -2,8 +2,8 @@
 //! network or a restart all lead to the same certificate and password.
 
 use tegata_core::access::Actor;
-use tegata_core::audit::Action;
-use tegata_core::cert::CertRecord;
+use tegata_core::audit::{Action, Entry, Outcome};
+use tegata_core::cert::{CertRecord, Progress};
 use tegata_core::customer::Customer;
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::KeyKind;
@@ -40,7 +40,7 @@ pub struct RenewalView {
     pub bundle: Option<Bundle>,
     /// A certificate of this terminal that ends later than the presented one and has been used already.
     pub newer_used: Option<CertRecord>,
-    /// The terminal's certificates that are neither past nor revoked, latest end first.
+    /// The terminal's certificates that somebody holds or can fetch, neither past nor revoked, latest end first.
     pub certificates: Vec<CertRecord>,
     /// Whether somebody pressed 「あとで」 at this terminal today.
     pub deferred_today: bool,
@@ -97,7 +97,16 @@ impl Authority {
             return Err(PermitError::OtherTerminal.into());
         }
         let window = self.0.rules.terminal_profile.renewal_window();
-        let permit = renewal::permit(&identity.certificate, &identity.terminal, window, self.now())?;
+        let permit = match renewal::permit(&identity.certificate, &identity.terminal, window, self.now()) {
+            Ok(permit) => permit,
+            Err(refused) => {
+                let place = (session.customer, session.terminal);
+                let entry = self.entry(&session.actor, place, Action::RenewalRequested, refused.to_string());
+                let entry = Entry { outcome: Outcome::Refused, ..about(entry, presented.serial) };
+                self.append(entry).await?;
+                return Err(refused.into());
+            }
+        };
         if let Some(bundle) = self.waiting(&identity).await? {
             return Ok(bundle);
         }
@@ -139,7 +148,15 @@ impl Authority {
 
     /// The files of a [`Handover`] are safely where they should be: the register forgets key and password.
     pub async fn handed_over(&self, actor: &Actor, certificate: &CertRecord) -> Result<(), AuthorityError> {
-        Ok(self.erase(actor, certificate, "handed over").await?)
+        let (id, now) = (certificate.id, self.now());
+        let fetched = self.0.store.write(move |tx| Box::pin(async move { tx.mark_downloaded(id, now).await }));
+        match fetched.await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => {} // not found: a hand-over that was finished before
+            Err(error) => return Err(error.into()),
+        }
+        self.erase(actor, certificate, "handed over").await?;
+        self.forget_on_disk().await;
+        Ok(())
     }
 
     async fn unseal(
@@ -160,7 +177,7 @@ impl Authority {
         Ok(Handover { certificate: row.certificate.clone(), leaf, key, password, file_name })
     }
 
-    /// The bundle that waits for the terminal, unless the presented certificate outlives it.
+    /// The bundle that waits for the terminal.
     async fn waiting(&self, identity: &Identity) -> Result<Option<Bundle>, AuthorityError> {
         let row = self.0.reader.open_bundle(identity.actor().scope(), identity.terminal.id, self.now()).await?;
         Ok(row.map(|row| self.bundle_of(row, &identity.terminal, &identity.customer)))
@@ -244,12 +261,16 @@ impl Authority {
         let standing =
             renewal::standing(presented.revoked.is_some(), presented.not_before, presented.not_after, window, now);
         let mut certificates = self.0.reader.certificates_of_terminal(scope, identity.terminal.id).await?;
-        certificates.retain(|cert| cert.revoked.is_none() && cert.not_after >= now);
+        let bundle = self.waiting(identity).await?;
+        let waits = |cert: &CertRecord| bundle.as_ref().is_some_and(|bundle| bundle.certificate.id == cert.id);
+        // One that nobody fetched and that cannot be fetched any more exists nowhere: its key is forgotten.
+        let exists = |cert: &CertRecord| cert.progress() != Progress::Issued || cert.id == presented.id || waits(cert);
+        certificates.retain(|cert| cert.revoked.is_none() && cert.not_after >= now && exists(cert));
         certificates.sort_by_key(|cert| std::cmp::Reverse(cert.not_after));
         let newer = |cert: &&CertRecord| cert.used_at.is_some() && cert.not_after > presented.not_after;
         Ok(RenewalView {
             standing,
-            bundle: self.waiting(identity).await?,
+            bundle,
             newer_used: certificates.iter().find(newer).cloned(),
             certificates,
             deferred_today: identity.terminal.deferred_on == Some(now.jst_date()),

@@ -48,6 +48,8 @@ impl Authority {
                 Ok(())
             })
         });
-        write.await
+        write.await?;
+        self.forget_on_disk().await;
+        Ok(())
     }
 }

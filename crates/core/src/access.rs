@@ -133,13 +133,4 @@ impl Scope {
     pub fn reach(self) -> Reach {
         self.0
     }
-
-    /// The customer whose rows can be seen; `None` for everything, an impossible customer for nothing.
-    pub fn permits(self, customer: CustomerId, terminal: TerminalId) -> bool {
-        match self.0 {
-            Reach::Nothing => false,
-            Reach::Terminal { terminal: own, customer: whose } => own == terminal && whose == customer,
-            Reach::Everything => true,
-        }
-    }
 }

@@ -109,6 +109,9 @@ pub enum ProfileError {
     NoKeyKind(String),
 }
 
+/// Days by which an end may move to a permitted afternoon: over the first ten days of a month and the holidays around them.
+const LONGEST_DETOUR_DAYS: i64 = 31;
+
 impl ProfileSettings {
     /// Checks the numbers against each other; the result can be trusted everywhere.
     pub fn validate(self, name: &str) -> Result<Profile, ProfileError> {
@@ -129,6 +132,11 @@ impl ProfileSettings {
         // A renewal on the first day of the window carries the whole window over, and may roll past a long holiday to its afternoon.
         if !(0..=400).contains(&self.carry_over_days) {
             return out_of_range("carry_over_days", self.carry_over_days, "0 to 400");
+        }
+        let fullest = self.renewal_window_days + LONGEST_DETOUR_DAYS;
+        if self.purpose == Purpose::Client && self.carry_over_days < fullest {
+            let range = "at least renewal_window_days + 31: less would take unused days away";
+            return out_of_range("carry_over_days", self.carry_over_days, range);
         }
         if !(1..=60).contains(&self.spread_days) {
             return out_of_range("spread_days", self.spread_days.into(), "1 to 60");
@@ -208,5 +216,11 @@ mod tests {
         assert!(ProfileSettings { key_kinds: vec![], ..settings() }.validate("p").is_err());
         assert!(ProfileSettings { spread_days: 0, ..settings() }.validate("p").is_err());
         assert!(ProfileSettings { carry_over_days: -1, ..settings() }.validate("p").is_err());
+    }
+
+    #[test]
+    fn a_carry_over_that_would_take_days_away_is_refused() {
+        let wrong = ProfileSettings { renewal_window_days: 180, ..settings() };
+        assert!(wrong.validate("terminal").expect_err("too little").to_string().contains("carry_over_days is 130"));
     }
 }

@@ -140,11 +140,15 @@ pub fn operator_permit(actor: &Actor, terminal: &Terminal) -> Result<Permit, Per
 /// Whether the renewal dialog opens at this visit: at any time while due, but 「あとで」 sends it away until the next day, and within the
 /// last seven days only until the next login.
 pub fn dialog_opens(days_left: Days, deferred_today: bool, deferred_in_session: bool) -> bool {
-    const LAST_DAYS: Days = Days(7);
     if deferred_in_session {
         return false;
     }
-    days_left <= LAST_DAYS || !deferred_today
+    is_last_week(days_left) || !deferred_today
+}
+
+/// The days in which a certificate's end is urgent.
+pub fn is_last_week(days_left: Days) -> bool {
+    days_left <= Days(7)
 }
 
 #[cfg(test)]

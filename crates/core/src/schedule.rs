@@ -5,7 +5,7 @@ use jiff::civil::{Date, Time, Weekday};
 
 use crate::holiday::is_public_holiday;
 use crate::profile::{KeyKind, Profile};
-use crate::time::{Days, Timestamp};
+use crate::time::Timestamp;
 
 /// The hour at which certificates end: after lunch, hours before closing, with the support office open.
 const END_OF_LIFE: Time = Time::constant(14, 0, 0, 0);
@@ -133,15 +133,11 @@ pub fn is_permitted(day: Date) -> bool {
     !weekend && !year_end && day.day() > 10 && !is_public_holiday(day)
 }
 
-/// Days that are left of a certificate, counted by midnights of Japan.
-pub fn days_left(not_after: Timestamp, now: Timestamp) -> Days {
-    not_after.jst_days_from(now)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::profile::{ProfileSettings, Purpose};
+    use crate::time::Days;
     use proptest::prelude::*;
 
     fn at(text: &str) -> Timestamp {

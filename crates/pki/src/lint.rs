@@ -302,7 +302,7 @@ fn is_host(name: &GeneralName) -> bool {
 }
 
 /// Letters, digits and hyphens (RFC 1034 section 3.5); `*` may stand for the leftmost label, never alone.
-fn is_dns_name(name: &str) -> bool {
+pub fn is_dns_name(name: &str) -> bool {
     let host = name.strip_prefix("*.").unwrap_or(name);
     let is_label = |label: &str| {
         let clean = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -347,7 +347,12 @@ fn has(c: &Linted<'_>, kind: ObjectIdentifier) -> bool {
 /// An absolute `http` address with a host: `https` would need a certificate to check a certificate (RFC 5280 section 8).
 fn is_http(name: &GeneralName) -> bool {
     let GeneralName::UniformResourceIdentifier(uri) = name else { return false };
-    let Some(rest) = uri.as_str().strip_prefix("http://") else { return false };
+    is_http_url(uri.as_str())
+}
+
+/// An address that can stand in a certificate: `http:`, since fetching it must not need a certificate (RFC 5280 section 8).
+pub fn is_http_url(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
     let plain = rest
         .bytes()
         .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'));

@@ -118,13 +118,12 @@ impl Reader {
         self.optional(query.text(" ORDER BY c.id DESC LIMIT 1"), certificate).await
     }
 
-    /// Certificates in the order they were recorded, `limit` at a time, from the one after `after`.
+    /// Certificates, those that end first on top, at most `limit`.
     pub async fn certificates(
         &self,
         scope: Scope,
         filter: &CertFilter,
         limit: u32,
-        after: Option<CertificateId>,
     ) -> Result<Vec<CertRecord>, StoreError> {
         let mut query = Query::new(SELECT);
         if let Some(customer) = filter.customer {
@@ -144,10 +143,7 @@ impl Reader {
             Some(false) => query.text(" AND c.revoked_at IS NULL"),
             None => query,
         };
-        if let Some(after) = after {
-            query = query.with(" AND c.id > ", after);
-        }
-        self.all(within(query, scope).with(" ORDER BY c.id LIMIT ", limit), certificate).await
+        self.all(within(query, scope).with(" ORDER BY c.not_after, c.id LIMIT ", limit), certificate).await
     }
 
     /// All certificates of a terminal, newest end first.

@@ -25,7 +25,11 @@ impl Database {
     /// What the configuration calls a database: an address that begins with `postgres://` or `postgresql://`, or a path, which starts at
     /// `folder` when it is relative.
     pub fn parse(setting: &str, folder: &Path) -> Result<Self, StoreError> {
-        if Server::is_address(setting) { Server::parse(setting).map(Self::Server) } else { Ok(folder.join(setting).into()) }
+        if Server::is_address(setting) {
+            Server::parse(setting).map(Self::Server)
+        } else {
+            Ok(folder.join(setting).into())
+        }
     }
 
     /// Its file, where it is one.

@@ -151,7 +151,14 @@ impl StoreError {
         use StoreError::{Busy, Damaged, Disconnected, Disk, DiskFull, Engine, OutcomeUnknown, Unreachable};
         matches!(
             self,
-            DiskFull | Disk(_) | Damaged(_) | Busy | Engine(_) | Disconnected(_) | OutcomeUnknown(_) | Unreachable { .. }
+            DiskFull
+                | Disk(_)
+                | Damaged(_)
+                | Busy
+                | Engine(_)
+                | Disconnected(_)
+                | OutcomeUnknown(_)
+                | Unreachable { .. }
         )
     }
 }

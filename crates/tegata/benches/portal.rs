@@ -21,7 +21,7 @@ use tegata_testkit::SeededEntropy;
 const CERTIFICATES: usize = 100_000;
 const BATCH: usize = 5_000;
 const REQUESTS: usize = 2_000;
-const LOGINS: usize = 200;
+const LOGINS: usize = 60;
 const RENEWALS: usize = 12;
 
 fn main() {
@@ -59,9 +59,10 @@ async fn report() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     println!("{:<44} {:.1} MB", "resident memory, idle after 3 s", resident_kib(server.0.id()) as f64 / 1024.0);
 
-    let browser = bed.browser(Some(&fresh));
+    let mut browser = bed.browser(Some(&fresh));
     let mut logins = Vec::new();
     for _ in 0..LOGINS {
+        browser = bed.browser(Some(&fresh));
         let page = browser.get(bed.url("/login")).send().await.expect("answered").text().await.expect("text");
         let form = [("user", USER), ("password", PASSWORD), ("csrf", &csrf(&page))];
         let begun = Instant::now();
@@ -73,6 +74,7 @@ async fn report() {
             tokio::time::sleep(Duration::from_millis(2100)).await;
         }
     }
+    bed.log_in(&browser).await.expect("logged in");
     let mut menus = Vec::new();
     for _ in 0..REQUESTS {
         let begun = Instant::now();
@@ -101,7 +103,8 @@ async fn report() {
 
 /// Fills the register with rows of real size: one terminal and one used certificate each.
 async fn fill(bed: &Bed, sample: &tegata_core::cert::CertRecord, der: &[u8]) {
-    let store = Store::open(std::path::Path::new(bed.register.setting()), OpenMode::Existing).await.expect("init made it");
+    let store =
+        Store::open(std::path::Path::new(bed.register.setting()), OpenMode::Existing).await.expect("init made it");
     let customers = CERTIFICATES / BATCH;
     let (end, sample, der) = (sample.not_after, sample.clone(), der.to_vec());
     for batch in 0..customers {

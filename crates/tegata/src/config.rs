@@ -2,14 +2,16 @@
 //! holds both together. Relative paths are relative to the file.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tegata_core::profile::{Profile, ProfileError, ProfileSettings, Purpose};
 use tegata_core::secret::Secret;
 use tegata_core::terminal::{FileNameError, FileNameTemplate};
+use tegata_pki::lint::{is_dns_name, is_http_url};
 use tegata_store::{Database, StoreError};
+use tracing_subscriber::EnvFilter;
 
 /// The sample, with every setting explained.
 pub const EXAMPLE: &str = include_str!("../../../docs/config.example.toml");
@@ -248,7 +250,8 @@ impl Checked {
     }
 }
 
-fn check_values(config: &Config) -> Result<(), ConfigError> {
+/// Addresses, names and files, before the numbers.
+fn check_names(config: &Config) -> Result<(), ConfigError> {
     let wrong = |setting, value: &dyn ToString, expected| {
         Err(ConfigError::Value { setting, value: value.to_string(), expected })
     };
@@ -261,7 +264,7 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
         );
     }
     for url in std::iter::once(&server.url).chain(&server.alias_urls) {
-        if !url.starts_with("https://") || url.ends_with('/') {
+        if !is_base_url(url) {
             return wrong("server.url / server.alias_urls", url, "https://host[:port] without a slash at the end");
         }
     }
@@ -271,6 +274,34 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     if server.certificate_file.is_none() && server.hosts.is_empty() {
         return wrong("server.hosts", &"empty", "at least one name, or server.certificate_file and key_file");
     }
+    if let Some(host) = server.hosts.iter().find(|host| host.parse::<IpAddr>().is_err() && !is_dns_name(host)) {
+        return wrong(
+            "server.hosts",
+            host,
+            "host names such as portal.example.jp (a leading `*.` is allowed) or IP addresses",
+        );
+    }
+    for url in config.authority.crl_urls.iter().chain(&config.authority.issuer_urls) {
+        if !is_http_url(url) {
+            return wrong(
+                "authority.crl_urls / authority.issuer_urls",
+                url,
+                "http://…: fetching it must not need a certificate",
+            );
+        }
+    }
+    if let Some(level) = config.log.level.as_deref().filter(|level| EnvFilter::builder().parse(level).is_err()) {
+        return wrong("log.level", &level, "a level such as info, or tegata_gateway=debug,info");
+    }
+    Ok(())
+}
+
+fn check_values(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |setting, value: &dyn ToString, expected| {
+        Err(ConfigError::Value { setting, value: value.to_string(), expected })
+    };
+    check_names(config)?;
+    let server = &config.server;
     if server.trust_max_age_seconds < 5 {
         return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
     }
@@ -289,6 +320,14 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// `https://host[:port]`, nothing behind it.
+fn is_base_url(url: &str) -> bool {
+    let Some(authority) = url.strip_prefix("https://") else { return false };
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
+    port.parse::<u16>().is_ok_and(|port| port > 0)
+        && (is_dns_name(host) && !host.starts_with('*') || host.parse::<IpAddr>().is_ok())
 }
 
 #[cfg(test)]
@@ -334,6 +373,18 @@ mod tests {
     fn metrics_on_a_public_address_are_refused() {
         let text = EXAMPLE.replace("operations_listen = \"127.0.0.1:9464\"", "operations_listen = \"0.0.0.0:9464\"");
         assert!(parse(&text).expect_err("public").to_string().contains("loopback"));
+    }
+
+    #[test]
+    fn values_that_would_fail_later_are_refused_now() {
+        let refused = |from: &str, to: &str, setting: &str| {
+            let message = parse(&EXAMPLE.replace(from, to)).expect_err(to).to_string();
+            assert!(message.contains(setting), "{message}");
+        };
+        refused("url = \"https://portal.example.jp\"", "url = \"https://https://portal.example.jp\"", "server.url");
+        refused("hosts = [\"portal.example.jp\"", "hosts = [\"https://portal.example.jp\"", "server.hosts");
+        refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
+        refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }
 
     /// Every field of the structs above stands in the sample, set or as a comment.

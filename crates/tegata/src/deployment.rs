@@ -109,11 +109,15 @@ pub fn passphrase() -> anyhow::Result<Passphrase> {
     Passphrase::new(bytes).with_context(|| file.display().to_string())
 }
 
-/// Who sits at this shell, for the operation log.
+/// Who sits at this shell, for the operation log: the name the environment gives, and the user id, which nobody can choose.
 pub fn operator() -> Actor {
-    let name = ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_else(|| "root".into());
-    Actor::Operator { name: name.chars().filter(|c| !c.is_control()).take(64).collect() }
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+    let name: String = named.chars().filter(|c| !c.is_control()).take(40).collect();
+    Actor::Operator { name: format!("{name} (uid {})", user_id()).trim_start().to_owned() }
+}
+
+/// The user id of this process.
+pub fn user_id() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map_or(u32::MAX, |process| process.uid())
 }

@@ -44,10 +44,16 @@ impl Out {
         }
     }
 
+    /// Says something beside the result, on standard error.
+    pub fn note(self, text: &str) {
+        let written = writeln!(std::io::stderr().lock(), "tegata: {text}");
+        drop(written); // nowhere left to say that standard error is gone
+    }
+
     /// Prints an error with everything that caused it, and gives the exit code.
     pub fn fail(self, error: &anyhow::Error) -> ExitCode {
         let mut stderr = std::io::stderr().lock();
-        let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let text = told_once(error);
         let written = if self.json {
             writeln!(stderr, "{}", serde_json::json!({ "error": text }))
         } else {
@@ -56,6 +62,19 @@ impl Out {
         drop(written); // nowhere left to say that standard error is gone
         ExitCode::FAILURE
     }
+}
+
+/// An error and its causes; a cause that the text before it already quotes is not said again.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Columns as wide as their widest cell; a full-width letter takes two places on a terminal.

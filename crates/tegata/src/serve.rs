@@ -18,7 +18,7 @@ use tegata_gateway::listener::{Door, Listener};
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
 use tegata_store::{ServeLock, Store};
-use tegata_web::{Health, PortalConfig, Tile, WebState};
+use tegata_web::{Health, HealthCheck, PortalConfig, Tile, WebState};
 use tokio::sync::watch;
 
 use crate::config::{Checked, LogFormat};
@@ -140,7 +140,7 @@ impl Server {
         Ok(())
     }
 
-    fn health(&self) -> Arc<dyn Fn() -> Health + Send + Sync> {
+    fn health(&self) -> HealthCheck {
         let feed = self.feed.clone();
         Arc::new(move || {
             let fresh = feed.trust().health(SystemClock.now()).is_fresh();
@@ -155,7 +155,7 @@ impl Server {
         })
     }
 
-    fn web_state(&self, health: Arc<dyn Fn() -> Health + Send + Sync>) -> WebState {
+    fn web_state(&self, health: HealthCheck) -> WebState {
         let (portal, server) = (&self.checked.config.portal, &self.checked.config.server);
         let tile = |app: &crate::config::Application| Tile {
             name_ja: app.name_ja.clone(),
@@ -181,31 +181,8 @@ impl Server {
 }
 
 /// The operations port: health and metrics, in plain HTTP on loopback.
-fn operations_router(metrics: PrometheusHandle, health: Arc<dyn Fn() -> Health + Send + Sync>) -> Router {
-    let (alive, ready) = (health.clone(), health);
-    let answer = |good: bool, text: String| {
-        let status = if good { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
-        (status, text)
-    };
-    Router::new()
-        .route("/metrics", get(move || async move { metrics.render() }))
-        .route(
-            "/healthz",
-            get(move || async move {
-                let problems = alive().problems;
-                answer(
-                    problems.is_empty(),
-                    if problems.is_empty() { "ok\n".into() } else { problems.join("\n") + "\n" },
-                )
-            }),
-        )
-        .route(
-            "/readyz",
-            get(move || async move {
-                let ready = ready().ready;
-                answer(ready, if ready { "ready\n".into() } else { "not ready\n".into() })
-            }),
-        )
+fn operations_router(metrics: PrometheusHandle, health: HealthCheck) -> Router {
+    tegata_web::health_router(health).route("/metrics", get(move || async move { metrics.render() }))
 }
 
 /// One recorder for the process, which tests may start several servers in.
@@ -234,6 +211,7 @@ async fn keep_certificate(checked: Checked, authority: Authority, certificate: A
     let settings = &checked.config.server;
     let mut ticks = tokio::time::interval(CERTIFICATE_CHECK);
     let mut complaint = String::new();
+    let mut not_before_next_try = SystemClock.now();
     loop {
         ticks.tick().await;
         let now = SystemClock.now();
@@ -242,11 +220,12 @@ async fn keep_certificate(checked: Checked, authority: Authority, certificate: A
                 Reload::Replaced { not_after } => tracing::info!(%not_after, "the server certificate was read again"),
                 Reload::Unchanged => {}
             })
-        } else if certificate.not_after() < now.plus_days(checked.server_profile.renewal_window()).plus_days(Days(1)) {
+        } else if now >= not_before_next_try && is_due(&checked, &authority, &certificate) {
+            not_before_next_try = now.plus_seconds(3600);
             match authority.issue_server(&settings.hosts).await {
                 Ok(issued) => certificate.replace(issued.chain, &issued.key, now),
                 Err(error) => {
-                    tracing::error!(%error, "the server certificate could not be replaced");
+                    tracing::error!(%error, "the server certificate could not be replaced; it is tried again in an hour");
                     Ok(())
                 }
             }
@@ -259,6 +238,14 @@ async fn keep_certificate(checked: Checked, authority: Authority, certificate: A
         }
         complaint = said;
     }
+}
+
+/// Whether our own server certificate nears its end, and another one would live longer: near the CA's own end it would not.
+fn is_due(checked: &Checked, authority: &Authority, certificate: &ServerCert) -> bool {
+    let end = certificate.not_after();
+    let window = checked.server_profile.renewal_window();
+    let room = authority.ca().cert.validity().not_after;
+    SystemClock.now() >= end.plus_days(Days(-window.0)) && room >= end.plus_days(window)
 }
 
 async fn sweep(authority: Authority) {

@@ -1,7 +1,11 @@
 //! `/healthz` and `/readyz`: plain text for machines, without a certificate.
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::StatusCode;
 
 use crate::Shared;
@@ -15,9 +19,23 @@ pub struct Health {
     pub problems: Vec<String>,
 }
 
+/// How to ask.
+pub type HealthCheck = Arc<dyn Fn() -> Health + Send + Sync>;
+
+/// `/healthz` and `/readyz` alone, for the operations port.
+pub fn health_router(check: HealthCheck) -> Router {
+    let (alive, ready) = (check.clone(), check);
+    Router::new()
+        .route("/healthz", get(move || async move { alive_answer(&alive()) }))
+        .route("/readyz", get(move || async move { ready_answer(&ready()) }))
+}
+
 /// `GET /healthz`: 200 while nothing is wrong, else 503 and what it is.
 pub(crate) async fn alive(State(state): State<Shared>) -> Response {
-    let health = (state.health)();
+    alive_answer(&(state.health)())
+}
+
+fn alive_answer(health: &Health) -> Response {
     if health.problems.is_empty() {
         return "ok\n".into_response();
     }
@@ -26,7 +44,11 @@ pub(crate) async fn alive(State(state): State<Shared>) -> Response {
 
 /// `GET /readyz`: 200 when requests are welcome, else 503.
 pub(crate) async fn ready(State(state): State<Shared>) -> Response {
-    if (state.health)().ready {
+    ready_answer(&(state.health)())
+}
+
+fn ready_answer(health: &Health) -> Response {
+    if health.ready {
         return "ready\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()

@@ -25,7 +25,7 @@ use tegata_authority::Authority;
 use tegata_core::secret::{Entropy, Secret};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use health::Health;
+pub use health::{Health, HealthCheck, health_router};
 
 /// What the pages are made from.
 pub struct WebState {
@@ -38,7 +38,7 @@ pub struct WebState {
     /// Chance for visitors' numbers and log ids.
     pub entropy: Arc<dyn Entropy>,
     /// Whether the process and what it stands on are well.
-    pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+    pub health: HealthCheck,
 }
 
 pub(crate) type Shared = Arc<WebState>;

@@ -69,12 +69,20 @@ async fn one_terminal_may_try_thirty_times_a_minute_whatever_the_names() {
 async fn a_name_that_does_not_exist_is_not_written_into_the_log() {
     let bed = Bed::new().await;
     let (_, cert) = bed.terminal(&bed.sunny, "受付1", 600).await;
-    attempt(&bed, &cert, "my-secret-password", "x").await.expect_err("refused");
+    for _ in 0..7 {
+        attempt(&bed, &cert, "my-secret-password", "x").await.expect_err("refused"); // and locked from the fifth on
+    }
     attempt(&bed, &cert, "uketsuke", "x").await.expect_err("refused");
     let identity = bed.identity(&cert).await;
-    let rows = bed.authority.log(&identity, None, 10).await.expect("read");
+    let rows = bed.authority.log(&identity, None, 50).await.expect("read");
     assert_eq!(rows[0].detail, "wrong password: uketsuke");
-    assert_eq!(rows[1].detail, "unknown user");
+    assert_eq!(rows[1].detail, "still locked");
+    assert!(rows.iter().all(|row| !row.detail.contains("secret")), "{rows:?}");
+    bed.authority.close().await;
+    for file in std::fs::read_dir(bed.folder.path()).expect("readable") {
+        let bytes = std::fs::read(file.expect("readable").path()).expect("readable");
+        assert!(!bytes.windows(18).any(|w| w == b"my-secret-password"), "what was typed lies on disk");
+    }
 }
 
 #[tokio::test]

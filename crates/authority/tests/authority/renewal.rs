@@ -84,6 +84,9 @@ async fn after_seven_days_the_bundle_is_gone_and_a_click_issues_anew() {
     let second = bed.authority.renew(&session, &cert).await.expect("renewed").certificate;
     assert_ne!(first.serial, second.serial);
     let log = bed.actions().await;
+    let view = bed.authority.renewal_view(&bed.identity(&cert).await).await.expect("read");
+    let serials: Vec<_> = view.certificates.iter().map(|c| c.serial).collect();
+    assert_eq!(serials, [second.serial, cert.serial], "the one that nobody fetched exists nowhere any more");
     let tail: Vec<&str> = log.iter().rev().take(3).rev().map(String::as_str).collect();
     assert_eq!(tail, ["bundle.erased", "renewal.requested", "certificate.issued"]);
 }
@@ -149,4 +152,33 @@ async fn an_operator_gets_the_same_certificate_until_it_is_handed_over() {
     assert_ne!(next.certificate.serial, rsa.certificate.serial);
     let visitor = bed.authority.issue(&tegata_core::access::Actor::Visitor, &terminal, None, None).await;
     assert!(matches!(visitor, Err(RenewError::Permit(PermitError::Forbidden))));
+}
+
+/// Not only the database: its journal, too.
+#[tokio::test]
+async fn a_forgotten_key_is_gone_from_the_disk() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.sunny, "受付1", 60).await;
+    let (session, _) = bed.log_in(&cert).await;
+    bed.authority.renew(&session, &cert).await.expect("renewed");
+    let scope = operator().scope();
+    let sealed = bed
+        .authority
+        .reader()
+        .open_bundle(scope, cert.terminal, bed.now())
+        .await
+        .expect("read")
+        .expect("waits")
+        .sealed_key;
+    let on_disk = || {
+        let files = std::fs::read_dir(bed.folder.path()).expect("readable");
+        let read = |entry: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read(entry.expect("readable").path()).expect("readable")
+        };
+        files.map(read).any(|bytes| bytes.windows(64).any(|w| w == &sealed[..64]))
+    };
+    assert!(on_disk(), "it waits");
+    bed.pass_days(7);
+    assert_eq!(bed.authority.sweep().await.expect("swept"), 1);
+    assert!(!on_disk(), "it is forgotten");
 }

@@ -15,9 +15,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use sqlx::postgres::{
-    PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode,
-};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode};
 use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Postgres, Row as _};
 
 use super::{Arg, Query, unreadable};

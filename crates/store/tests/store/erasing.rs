@@ -5,7 +5,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Executor as _, Row as _};
 use tegata_store::{ErasedBundle, NewBundle, StoreError};
 
-use crate::fixture::{NOW, certificate_of, customer, filled, filled_file, issue, new_bundle, new_certificate, system, terminal};
+use crate::fixture::{
+    NOW, certificate_of, customer, filled, filled_file, issue, new_bundle, new_certificate, system, terminal,
+};
 
 /// Bytes that stand nowhere else in a database, longer than a page.
 fn marked(tag: u8) -> Vec<u8> {

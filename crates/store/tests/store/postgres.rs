@@ -14,8 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::fixture::{
-    NOW, World, certificate_of, customer, empty_on_server, entry, filled_on_server, new_bundle, new_certificate, system,
-    terminal,
+    NOW, World, certificate_of, customer, empty_on_server, entry, filled_on_server, new_bundle, new_certificate,
+    system, terminal,
 };
 
 fn server(setting: &str) -> Server {
@@ -74,7 +74,10 @@ async fn what_is_wrong_with_a_server_has_a_name_of_its_own() {
     assert_eq!(none, StoreError::NoDatabase { place: place_of_none });
     let stranger = place.replace("//postgres@", "//nobody_knows_me@");
     let error = refused(server(&stranger), OpenMode::Create).await;
-    assert!(matches!(&error, StoreError::AccessDenied { reason, .. } if reason.contains("nobody_knows_me")), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::AccessDenied { reason, .. } if reason.contains("nobody_knows_me")),
+        "{error:?}"
+    );
     assert_eq!(refused(server(&place), OpenMode::Existing).await, StoreError::Empty { place: place.clone() });
 
     register.execute("CREATE TABLE notes (text text)").expect("made");
@@ -130,7 +133,8 @@ async fn the_role_of_the_manual_can_do_everything_but_change_the_log() {
     let grants = grants.lines().filter(|line| !line.starts_with("CREATE ROLE")).collect::<Vec<_>>().join("\n");
     let owner = world.register.setting().to_owned();
     let name = owner.rsplit_once('/').expect("it names a database").1;
-    let grants = grants.replace("DATABASE tegata", &format!("DATABASE {name}")).replace("TO tegata;", &format!("TO {role};"));
+    let grants =
+        grants.replace("DATABASE tegata", &format!("DATABASE {name}")).replace("TO tegata;", &format!("TO {role};"));
     world.register.execute(&grants).expect("granted");
     let place = server(&owner.replace("//postgres@", &format!("//{role}@")));
     let store = Store::open(Database::Server(place.clone()), OpenMode::Existing).await.expect("opened");
@@ -232,8 +236,8 @@ async fn a_revocation_by_another_node_moves_both_versions() {
     let (data, trust) =
         (world.reader.data_version().await.expect("read"), world.reader.trust_version().await.expect("read"));
     let cert = certificate_of(&world, 1, 0).await;
-    let unit = other
-        .write(move |tx| async move { tx.revoke(cert.id, NOW, RevocationReason::KeyCompromise).await }.boxed());
+    let unit =
+        other.write(move |tx| async move { tx.revoke(cert.id, NOW, RevocationReason::KeyCompromise).await }.boxed());
     assert_eq!(unit.await, Ok::<_, StoreError>(true));
     assert_ne!(world.reader.data_version().await.expect("read"), data);
     assert_ne!(world.reader.trust_version().await.expect("read"), trust);
@@ -248,7 +252,8 @@ async fn any_number_of_nodes_may_serve() {
     world.another().await.lock_for_serving().expect("the second");
 }
 
-const END_ALL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()";
+const END_ALL: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()";
 
 #[tokio::test]
 async fn connections_that_broke_while_nothing_happened_are_replaced_unnoticed() {

@@ -46,7 +46,6 @@ async fn owners(reader: &Reader, scope: Scope, ask: &Question) -> Vec<(Option<Cu
     let (named, place) = if ask.filtered { (Some(of), Some(at)) } else { (None, None) };
     let filter = CertFilter { customer: named, terminal: place, ..Default::default() };
     let log = AuditFilter { customer: named, terminal: place, ..Default::default() };
-    let after = ask.before.map(CertificateId);
 
     let mut owners = Vec::new();
     let customers = reader.customers(scope).await.expect("read");
@@ -60,7 +59,7 @@ async fn owners(reader: &Reader, scope: Scope, ask: &Question) -> Vec<(Option<Cu
     let terminals = terminals.chain(reader.terminal(scope, at).await.expect("read"));
     let terminals = terminals.chain(reader.terminal_by_client(scope, of, client).await.expect("read"));
     owners.extend(terminals.map(|row| (Some(row.customer), Some(row.id))));
-    let certificates = reader.certificates(scope, &filter, ask.limit, after).await.expect("read").into_iter();
+    let certificates = reader.certificates(scope, &filter, ask.limit).await.expect("read").into_iter();
     let certificates = certificates.chain(reader.certificate(scope, new.fingerprint).await.expect("read"));
     let certificates = certificates.chain(reader.certificate_by_id(scope, id).await.expect("read"));
     let certificates = certificates.chain(reader.certificate_by_serial(scope, new.serial).await.expect("read"));

@@ -57,7 +57,7 @@ async fn of_200_units_at_once_exactly_those_that_fail_leave_nothing() {
             }
         }
     }
-    let list = world.reader.certificates(system(), &Default::default(), 1000, None).await.expect("read");
+    let list = world.reader.certificates(system(), &Default::default(), 1000).await.expect("read");
     assert_eq!(list.iter().filter(|cert| cert.serial.as_bytes()[8..] >= 1000_u64.to_be_bytes()[..]).count(), kept);
     let mut rows = world.reader.audit_rows(system(), None, 1000).await.expect("read");
     assert_eq!(rows.len(), before.1 + kept);
@@ -183,7 +183,7 @@ async fn what_was_handed_over_is_done_before_the_store_closes() {
     assert_eq!(world.reader.data_version().await, Err(StoreError::Closed));
 
     let again = world.another().await;
-    let list = again.reader().certificates(system(), &Default::default(), 1000, None).await.expect("read");
+    let list = again.reader().certificates(system(), &Default::default(), 1000).await.expect("read");
     assert_eq!(list.len(), 6 + kept, "every unit that was answered with Ok, and no other");
 }
 

@@ -32,7 +32,7 @@ pub fn open(dir: &Path, url: &str, p12: &Path, password: &str) -> anyhow::Result
     let mut command = Command::new(browser);
     command.env("HOME", &home).arg(format!("--user-data-dir={}", home.join("profile").display()));
     command.args(["--no-first-run", "--no-default-browser-check"]);
-    if std::env::var("USER").is_ok_and(|user| user == "root") {
+    if crate::deployment::user_id() == 0 {
         command.arg("--no-sandbox"); // Chromium refuses to run as root with its sandbox
     }
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -28,7 +28,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  tegata cert issue u00000001/client0001 --out handover/\n  \
         tegata cert issue u00000001/client0001 --not-after 2027-01-21 --out handover/")]
     Issue(IssueArgs),
-    /// List certificates, those that end first on top.
+    /// List certificates, those that end first on top, with the terminal to call.
     List {
         /// Only of this terminal.
         #[arg(long)]
@@ -178,10 +178,20 @@ async fn list(
         None => None,
     };
     let filter = CertFilter { terminal, ending_before, ..CertFilter::default() };
-    let certificates = reader.certificates(deployment::operator().scope(), &filter, limit, None).await?;
-    let row =
-        |c: &CertRecord| vec![c.serial.to_string(), c.customer.to_string(), c.not_after.to_string(), state(c).into()];
-    Ok(out.table(&["serial", "customer", "not_after", "state"], &certificates.iter().map(row).collect::<Vec<_>>())?)
+    let scope = deployment::operator().scope();
+    let certificates = reader.certificates(scope, &filter, limit).await?;
+    let mut rows = Vec::with_capacity(certificates.len());
+    for cert in &certificates {
+        let terminal = reader.terminal(scope, cert.terminal).await?.context("the register has no such terminal")?;
+        rows.push(vec![
+            cert.not_after.to_string(),
+            state(cert).to_owned(),
+            format!("{}/{}", terminal.customer, terminal.client),
+            terminal.name,
+            cert.serial.to_string(),
+        ]);
+    }
+    Ok(out.table(&["not_after", "state", "terminal", "name", "serial"], &rows)?)
 }
 
 async fn show(certificate: &CertificateName, path: &Path, out: Out) -> anyhow::Result<()> {

@@ -77,6 +77,23 @@ struct CastTerminal {
     not_after: String,
 }
 
+impl CastTerminal {
+    /// As it stands today: a demo may be started again weeks later.
+    fn now(&self) -> serde_json::Value {
+        let now = SystemClock.now();
+        let end = Timestamp::parse(&self.not_after).unwrap_or(now);
+        let state = match self.state.as_str() {
+            "revoked" => "revoked",
+            _ if end < now => "expired",
+            _ if end.jst_days_from(now) <= Days(90) => "due",
+            _ => "fresh",
+        };
+        let mut value = json!(self);
+        value["state"] = json!(state);
+        value
+    }
+}
+
 const CAST_FILE: &str = "cast.json";
 const PASSPHRASE_FILE: &str = "passphrase.txt";
 const CONFIG_FILE: &str = "tegata.toml";
@@ -93,15 +110,15 @@ impl Clock for StageClock {
 
 /// Runs the command until it is stopped.
 pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        args.listen.ip().is_loopback(),
+        "--listen {} is not a loopback address: the demo has passwords in a file and is for this machine only; \
+         `tegata init` makes a real deployment",
+        args.listen
+    );
     let listen = concrete(args.listen)?;
     if !args.dir.join(CONFIG_FILE).exists() {
         stage(&args.dir, listen).await?;
-    }
-    let ready_file = args.dir.join(READY_FILE);
-    if let Err(error) = std::fs::remove_file(&ready_file)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error).with_context(|| format!("cannot remove the old {}", ready_file.display()));
     }
     let passphrase = Passphrase::new(std::fs::read(args.dir.join(PASSPHRASE_FILE))?)?;
     let cast: Cast = serde_json::from_slice(&std::fs::read(args.dir.join(CAST_FILE))?)?;
@@ -110,6 +127,7 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     move_to(&mut checked, listen);
     let server = serve::Server::bind(checked, &passphrase).await?;
     let ready = ready_document(&server, &cast);
+    let ready_file = args.dir.join(READY_FILE);
     let partial = ready_file.with_extension("json.partial");
     std::fs::write(&partial, format!("{ready:#}\n"))?;
     std::fs::rename(&partial, &ready_file)?;
@@ -117,9 +135,13 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     out.say(&guide(&args.dir, &url, &cast), &ready)?;
     if args.open {
         let due = &cast.terminals[0];
-        browser::open(&args.dir, &url, &args.dir.join(&due.p12), &due.p12_password)?;
+        if let Err(error) = browser::open(&args.dir, &url, &args.dir.join(&due.p12), &due.p12_password) {
+            out.note(&format!("the browser was not opened: {error:#}"));
+        }
     }
-    server.run().await
+    let ended = server.run().await;
+    std::fs::remove_file(&ready_file).with_context(|| format!("cannot remove {}", ready_file.display()))?;
+    ended
 }
 
 /// Port 0 becomes a free port, so that it can be written into addresses.
@@ -149,7 +171,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
         "config": CONFIG_FILE,
         "passphrase_file": PASSPHRASE_FILE,
         "users": cast.users,
-        "terminals": cast.terminals,
+        "terminals": cast.terminals.iter().map(CastTerminal::now).collect::<Vec<_>>(),
     })
 }
 
@@ -321,21 +343,22 @@ fn guide(dir: &Path, url: &str, cast: &Cast) -> String {
     let (user, due) = (&cast.users[0], &cast.terminals[0]);
     let dir = dir.display();
     let p12 = due.p12.display();
-    let until = Timestamp::parse(&due.not_after).map(Timestamp::jst_text).unwrap_or_default();
+    let end = Timestamp::parse(&due.not_after).unwrap_or(Timestamp(0));
+    let (until, left) = (end.jst_text(), end.jst_days_from(SystemClock.now()));
     format!(
         "\nTegata デモを開始しました: {url}\n\
-         1. {dir}/ca.pem を「信頼できる認証局」として、{dir}/{p12} を「あなたの証明書」としてブラウザーに入れます。\n   \
-            インポートのパスワード: {p12_password}\n   \
-            (`tegata demo --open` なら、準備のできた Chromium が開きます)\n\
+         1. {dir}/ca.pem を「信頼できる認証局」として、{dir}/{p12} を「あなたの証明書」としてブラウザーに入れます\n   \
+            （終わったら、どちらもブラウザーから削除してください）。インポートのパスワード: {p12_password}\n   \
+            （`tegata demo --open` なら、準備のできた専用の Chromium が開きます）\n\
          2. {url} を開き、証明書を選んで「OK」。ユーザー {user}、パスワード {password} でログインします。\n\
-         3. 「{terminal}」の証明書は {until} まで(残り60日)なので、マスターメニューに「証明書更新チェック」が出ます。\n   \
+         3. 「{terminal}」の証明書は {until} まで（残り{left}日）なので、マスターメニューに「証明書更新チェック」が出ます。\n   \
             「更新」→「こちら」→「確認する」で、新しい証明書とパスワードが手に入ります。\n\
          \nThe Tegata demo is running: {url}\n\
-         1. Import {dir}/ca.pem as an authority and {dir}/{p12} as your certificate into a browser.\n   \
-            Import password: {p12_password}\n   \
+         1. Import {dir}/ca.pem as an authority and {dir}/{p12} as your certificate into a browser\n   \
+            (remove both when you are done). Import password: {p12_password}\n   \
             (`tegata demo --open` opens a Chromium where this is done already)\n\
          2. Open {url}, choose the certificate, press OK. Log in as {user} with password {password}.\n\
-         3. The certificate of this terminal ends {until} JST, 60 days from now, so the master menu shows 証明書更新チェック\n   \
+         3. The certificate of this terminal ends {until} JST, {left} days from now, so the master menu shows 証明書更新チェック\n   \
             (certificate renewal). Press 更新 (Renew), then こちら (here), then 確認する (show the password).\n\
          \nほかの端末 / other terminals ({dir}/demo.json):\n{others}\n\
          止めるには Ctrl-C、消すには rm -r {dir} / Ctrl-C stops, rm -r {dir} removes everything.\n",

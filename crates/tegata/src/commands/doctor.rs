@@ -185,7 +185,7 @@ async fn register(reader: &Reader, findings: &mut Vec<Finding>) -> anyhow::Resul
         revoked: Some(false),
         ..CertFilter::default()
     };
-    let ending = reader.certificates(scope, &filter, 10_000, None).await?;
+    let ending = reader.certificates(scope, &filter, 10_000).await?;
     let mut alone = 0;
     for cert in &ending {
         let siblings = reader.certificates_of_terminal(scope, cert.terminal).await?;

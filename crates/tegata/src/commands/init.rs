@@ -48,6 +48,12 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
         "operator_name = \"サンプル医療情報センター\"",
         &format!("operator_name = {}", toml::Value::from(args.organization.clone())),
     );
+    anyhow::ensure!(
+        tegata_pki::lint::is_dns_name(&args.host) && !args.host.starts_with('*'),
+        "--host {:?} is not a host name: write the name alone, such as portal.example.jp",
+        args.host
+    );
+    tegata_core::customer::check_name(&args.organization, 64).context("--organization")?;
     let mut register = "tegata.db".to_owned();
     if let Some(address) = &args.database {
         let server = Server::parse(address)?;
@@ -56,7 +62,8 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
                 "--database holds a password, which everybody on this machine can see: give it in TEGATA_DATABASE_PASSWORD"
             );
         }
-        text = text.replace("\ndatabase = \"tegata.db\"", &format!("\ndatabase = {}", toml::Value::from(address.clone())));
+        text =
+            text.replace("\ndatabase = \"tegata.db\"", &format!("\ndatabase = {}", toml::Value::from(address.clone())));
         register = format!("tables in {server}");
     }
     if args.dry_run {

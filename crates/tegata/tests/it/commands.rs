@@ -1,6 +1,6 @@
 //! Commands as an operator types them: good input does one thing, bad input says what, why and what next, and leaves nothing half-made.
 
-use crate::bed::{Bed, run, tegata};
+use crate::bed::{Bed, Running, run, tegata};
 
 /// Runs a command that must fail, and looks for words in what it says.
 fn refused(command: &mut std::process::Command, words: &[&str]) {
@@ -212,4 +212,47 @@ fn a_log_that_was_cut_off_is_found_by_an_earlier_head() {
     let (output, text, _) = run(&mut bed.command(&["audit", "verify", "--head", &longer]));
     assert!(!output.status.success() && text.contains("NOT intact"), "{text}");
     refused(&mut bed.command(&["audit", "verify", "--head", "rubbish"]), &["ROWS:HASH"]);
+}
+
+/// The first five minutes: no browser to open, a second start, an address that others could reach.
+#[test]
+fn the_demo_goes_on_without_a_browser_and_its_file_survives_a_second_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("demo");
+    let demo = |listen: &str| {
+        let mut command = tegata();
+        command.args(["demo", "--listen", listen, "--dir"]).arg(&dir);
+        command
+    };
+    refused(&mut demo("0.0.0.0:0"), &["not a loopback address"]);
+    assert!(!dir.exists());
+    let log = std::fs::File::create(folder.path().join("log")).expect("writable");
+    let child = demo("127.0.0.1:0")
+        .arg("--open")
+        .env("PATH", "/nowhere")
+        .stdout(std::process::Stdio::null())
+        .stderr(log)
+        .spawn();
+    let mut running = Running(child.expect("the program starts"));
+    let ready = dir.join("demo.json");
+    let begun = std::time::Instant::now();
+    while !ready.exists() {
+        assert!(begun.elapsed().as_secs() < 120, "not ready");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&ready).expect("there")).expect("JSON");
+    let states: Vec<&str> =
+        document["terminals"].as_array().expect("rows").iter().filter_map(|t| t["state"].as_str()).collect();
+    assert_eq!(states, ["due", "fresh", "expired", "revoked", "fresh", "due"]);
+    for terminal in document["terminals"].as_array().expect("rows") {
+        for file in ["p12", "cert_pem", "key_pem"] {
+            assert!(dir.join(terminal[file].as_str().expect("a path")).exists(), "{file}");
+        }
+    }
+    refused(&mut demo("127.0.0.1:0"), &["tegata.db"]);
+    assert!(ready.exists(), "the running demo's file is still there");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(running.0.try_wait().expect("asked").is_none(), "it goes on without a browser");
+    let said = std::fs::read_to_string(folder.path().join("log")).expect("readable");
+    assert!(said.contains("the browser was not opened") && said.contains("apt install chromium"), "{said}");
 }

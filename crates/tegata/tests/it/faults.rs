@@ -1,49 +1,70 @@
 //! What the server does when something around it breaks.
 
+use std::io::Write;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use tegata_core::cert::RevocationReason;
 use tegata_core::time::Days;
 
 use crate::bed::{Bed, clinic, now, terminal};
 
-/// The gate answers from memory: with the database file gone bad, visitors are still told apart.
+/// The gate answers from memory: with the register destroyed, visitors are still told apart, a revoked one stays outside, and the one page
+/// that needs the register says so instead of letting anybody in.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_gate_goes_on_with_the_database_stopped() {
+async fn the_gate_goes_on_with_the_database_stopped_and_closes_when_its_picture_is_too_old() {
     let bed = Bed::new();
+    let config = std::fs::read_to_string(bed.config()).expect("readable");
+    let config = config.replace("trust_max_age_seconds = 900", "trust_max_age_seconds = 8");
+    std::fs::write(bed.config(), config).expect("writable");
     let authority = bed.authority().await;
     let customer = clinic(&authority, "103001").await;
-    let (_, held) = terminal(&authority, customer, "受付1", now().plus_days(Days(600))).await;
+    let (_, good) = terminal(&authority, customer, "受付1", now().plus_days(Days(600))).await;
+    let (stolen_terminal, stolen) = terminal(&authority, customer, "受付2", now().plus_days(Days(600))).await;
+    let scope = crate::bed::operator().scope();
+    let record = authority.reader().certificates_of_terminal(scope, stolen_terminal.id).await.expect("read").remove(0);
+    authority.revoke(&crate::bed::operator(), &record, RevocationReason::KeyCompromise).await.expect("revoked");
     authority.close().await;
     let _server = bed.serve();
-    let browser = bed.browser(Some(&held));
-    assert_eq!(browser.get(bed.url("/login")).send().await.expect("answered").status(), StatusCode::OK);
-    let stuck = stop_the_database(&bed);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let nobody = bed.browser(None);
-    for _ in 0..3 {
-        let answer = nobody.get(bed.url("/login")).send().await.expect("answered");
-        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let ask = async |held: Option<&crate::bed::Held>| {
+        let answer = bed.browser(held).get(bed.url("/login")).send().await.expect("answered");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    };
+    assert_eq!(ask(Some(&good)).await.0, 200);
+    destroy_the_register(&bed);
+    let (status, page) = ask(Some(&stolen)).await;
+    assert!(status == 403 && page.contains("data-reason=\"revoked\""), "{status} {page}");
+    let (status, page) = ask(None).await;
+    assert!(status == 403 && page.contains("data-reason=\"none\""), "{status} {page}");
+    assert_eq!(ask(Some(&good)).await.0, 500, "this page needs the register");
+    let begun = std::time::Instant::now();
+    loop {
+        let (status, page) = ask(Some(&good)).await;
+        if page.contains("data-reason=\"unknowable\"") {
+            assert_eq!(status, 503);
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "the picture never grew too old");
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let answer = browser.get(bed.url("/assets/style.css")).send().await.expect("answered");
-    assert_eq!(answer.status(), StatusCode::OK);
-    drop(stuck);
+    let health = reqwest::get(format!("http://{}/healthz", bed.operations)).await.expect("answered");
+    assert_eq!(health.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// Holds a file exclusively, as a stuck process would; has a server refuse us.
-fn stop_the_database(bed: &Bed) -> Option<crate::bed::Running> {
+/// Fills a file with rubbish; has a server refuse us.
+fn destroy_the_register(bed: &Bed) {
     if bed.register.is_on_server() {
         bed.register.administer("ALTER DATABASE {} ALLOW_CONNECTIONS false");
         bed.register.administer("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'");
-        return None;
+        return;
     }
-    let stuck = std::process::Command::new("python3")
-        .args(["-c", "import sqlite3,sys,time; c=sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE'); print('held',flush=True); time.sleep(60)"])
-        .arg(bed.dir.join("tegata.db"))
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("python3");
-    Some(crate::bed::Running(stuck))
+    for file in ["tegata.db", "tegata.db-wal", "tegata.db-shm"] {
+        // Overwritten in place: the server's own file handles see it.
+        let path = bed.dir.join(file);
+        let length = std::fs::metadata(&path).map(|meta| meta.len()).unwrap_or(0);
+        let rubbish = vec![0xAA; usize::try_from(length).expect("a small file")];
+        std::fs::OpenOptions::new().write(true).open(&path).and_then(|mut f| f.write_all(&rubbish)).expect("writable");
+    }
 }
 
 /// The server comes back: the process goes on writing without a restart.
@@ -56,7 +77,7 @@ async fn a_database_server_that_was_away_is_found_again() {
     authority.close().await;
     let _server = bed.serve();
     let browser = bed.browser(Some(&held));
-    stop_the_database(&bed);
+    destroy_the_register(&bed);
     let answer = browser.get(bed.url("/assets/style.css")).send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::OK);
     bed.register.administer("ALTER DATABASE {} ALLOW_CONNECTIONS true");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::tree::{crates, files, find_words, markdown, none, read, root, shipped};
 
 /// Links that may lead nowhere for now, as `document -> target`. The list only shrinks; released versions have none.
-const PENDING_LINKS: &[&str] = &["docs/images/menu-ja.png", "docs/images/save-ja.png", "docs/images/landing-ja.png"];
+const PENDING_LINKS: &[&str] = &[];
 
 /// The part of a document below a heading of the second level.
 fn section(document: &str, heading: &str) -> String {

@@ -4,12 +4,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use tegata_authority::{Bundle, BundleError};
 use tegata_pki::pkcs12::Format;
 
-use super::safe_file_name;
+use super::{safe_file_name, see_other};
 use crate::Shared;
+use crate::csrf::is_from_elsewhere;
 use crate::error::Failure;
 use crate::frame::{Frame, Moment, page};
 use crate::session::LoggedIn;
@@ -76,8 +77,16 @@ pub(crate) async fn download(
     State(state): State<Shared>,
     visit: Visit,
     login: LoggedIn,
+    method: Method,
+    headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Failure> {
+    if method == Method::HEAD {
+        return Err(Failure::NoSuchMethod); // a look at the headers must not count as fetched
+    }
+    if is_from_elsewhere(&headers, &visit.host) {
+        return Ok(see_other("/renewal")); // a link on another site fetches nothing
+    }
     let format = chosen(&uri, visit.format);
     let file = state.authority.take_bundle(&login.session, format).await.map_err(failed)?;
     let name = safe_file_name(&file.file_name, "certificate.p12");

@@ -11,11 +11,11 @@ use tegata_core::id::Serial;
 use tegata_core::peer::PeerCert;
 
 use super::another_url;
-use crate::Shared;
 use crate::error::Failure;
 use crate::frame::{Frame, Moment, page};
 use crate::gate::Admitted;
 use crate::visit::Visit;
+use crate::{PortalConfig, Shared};
 
 #[derive(Template)]
 #[template(path = "check.html")]
@@ -27,6 +27,8 @@ struct CheckPage {
     days_left: i64,
     certificates: Vec<Row>,
     another: Option<String>,
+    /// The address people log in at; this page may be open at another name of the server, where no session is.
+    home: String,
 }
 
 /// Which one was shown.
@@ -53,13 +55,17 @@ pub(crate) async fn show(State(state): State<Shared>, visit: Visit, admitted: Ad
     let view: RenewalView = view.map_err(|error| Failure::internal("looking at a terminal's certificates", &error))?;
     let f = Frame::new(&state.portal, &visit, "check", "check-title").at(&admitted);
     let days_left = admitted.cert.not_after.jst_days_from(state.authority.now()).0;
-    page(
-        StatusCode::OK,
-        &check(f, &admitted.cert, days_left, &view.certificates, another_url(&state.portal, &visit.host)),
-    )
+    page(StatusCode::OK, &check(f, &admitted.cert, days_left, &view.certificates, &state.portal, &visit.host))
 }
 
-fn check(f: Frame, cert: &PeerCert, days_left: i64, all: &[CertRecord], another: Option<String>) -> CheckPage {
+fn check(
+    f: Frame,
+    cert: &PeerCert,
+    days_left: i64,
+    all: &[CertRecord],
+    portal: &PortalConfig,
+    host: &str,
+) -> CheckPage {
     let row = |record: &CertRecord| Row {
         serial: record.serial.to_string(),
         not_after: Moment::of(f.lang, record.not_after),
@@ -72,7 +78,8 @@ fn check(f: Frame, cert: &PeerCert, days_left: i64, all: &[CertRecord], another:
         not_after: Moment::of(f.lang, cert.not_after),
         days_left,
         certificates: all.iter().map(row).collect(),
-        another,
+        another: another_url(portal, host),
+        home: portal.own_url.trim_end_matches('/').to_owned(),
         f,
     }
 }
@@ -142,8 +149,8 @@ pub(crate) mod tests {
         let render = |name: &str, shown: &CertRecord, all: &[CertRecord]| {
             let mut f = sample::frame(lang, "check", "check-title");
             f.user = None;
-            let another = another_url(&sample::portal(), "localhost:8443");
-            (name.to_owned(), check(f, &peer(shown), 60, all, another).render().expect("a page"))
+            let page = check(f, &peer(shown), 60, all, &sample::portal(), "localhost:8443");
+            (name.to_owned(), page.render().expect("a page"))
         };
         vec![
             render("check-new", &both[0], &both),

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use tegata_authority::RenewalView;
-use tegata_core::renewal::{Standing, dialog_opens};
+use tegata_core::renewal::{Standing, dialog_opens, is_last_week};
 use tegata_core::time::{Days, Timestamp};
 
 use super::{another_url, see_other};
@@ -46,7 +46,13 @@ enum Question {
         last_week: bool,
     },
     /// A newer certificate is in use; the old one was shown. Either is fine.
-    Newer { not_after: Moment, serial: String, another: Option<String> },
+    Newer {
+        not_after: Moment,
+        serial: String,
+        another: Option<String>,
+        /// Whether the one that was shown could be renewed once more.
+        again: bool,
+    },
 }
 
 /// `GET /`
@@ -92,7 +98,7 @@ fn menu(f: Frame, portal: &PortalConfig, customer: String, end: Timestamp, left:
 
 fn state_word(standing: Standing, left: Days) -> &'static str {
     match standing {
-        Standing::Due { .. } if left <= Days(7) => "urgent",
+        Standing::Due { .. } if is_last_week(left) => "urgent",
         Standing::Due { .. } => "due",
         _ => "valid",
     }
@@ -104,13 +110,14 @@ fn question(portal: &PortalConfig, visit: &Visit, view: &RenewalView, deferred_i
             not_after: Moment::of(visit.lang, newer.not_after),
             serial: newer.serial.to_string(),
             another: another_url(portal, &visit.host),
+            again: matches!(view.standing, Standing::Due { .. }),
         };
     }
     let Standing::Due { days_left } = view.standing else { return Question::Nothing };
     let moment = |at| Moment::of(visit.lang, at);
     let waiting = view.bundle.as_ref().map(|bundle| (moment(bundle.certificate.issued_at), moment(bundle.expires_at)));
     let opens = dialog_opens(days_left, view.deferred_today, deferred_in_session);
-    Question::Renew { opens, waiting, last_week: days_left <= Days(7) }
+    Question::Renew { opens, waiting, last_week: is_last_week(days_left) }
 }
 
 #[cfg(test)]
@@ -143,6 +150,7 @@ pub(crate) mod tests {
             not_after: moment("2030-01-22"),
             serial: "20300122CDCDCDCDCDCDCDCDCDCDCDCD".into(),
             another: Some("https://alt1.localhost:8443".into()),
+            again: true,
         };
         vec![
             ("menu".into(), render(lang, 1000, Question::Nothing)),

@@ -1,6 +1,6 @@
 //! The renewal as a person walks through it, and the ways it can be left and come back to.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tegata_core::peer::Presented;
 use tegata_core::time::Timestamp;
 use tegata_pki::pkcs12;
@@ -40,6 +40,24 @@ async fn a_due_terminal_is_asked_and_gets_its_certificate() {
     assert!(text.text().starts_with('\u{feff}') && text.text().contains(&format!("パスワード: {password}\r\n")));
     let menu = browser.get("/menu").await;
     assert!(menu.text().contains("作成済み") && menu.text().contains("renewal-dialog"), "it waits until it was used");
+}
+
+/// A look at the headers, or a link on another site, hands nothing over and writes nothing down.
+#[tokio::test]
+async fn only_a_download_counts_as_one() {
+    let place = Deployment::new().await;
+    let mut browser = place.browser(&place.due);
+    browser.log_in(USER).await;
+    browser.post("/renewal", &[]).await;
+    let path = "/renewal/bundle.p12?format=standard";
+    let head = browser.send(Method::HEAD, path, None, &[]).await;
+    assert_eq!(head.status, StatusCode::METHOD_NOT_ALLOWED);
+    let linked = browser.send(Method::GET, path, None, &[("sec-fetch-site", "cross-site")]).await;
+    assert_eq!((linked.status, linked.location()), (StatusCode::SEE_OTHER, "/renewal"));
+    let log = browser.get("/log").await;
+    assert!(!log.text().contains("証明書の保存"), "{}", log.text());
+    browser.get(path).await;
+    assert!(browser.get("/log").await.text().contains("証明書の保存"));
 }
 
 #[tokio::test]
