@@ -91,7 +91,9 @@ impl Server {
     /// Reads `postgres://user[:password]@host[:port]/database[?parameter=value&…]`.
     pub fn parse(address: &str) -> Result<Self, StoreError> {
         let wrong = |reason: String| StoreError::Address(reason);
-        let (scheme, rest) = address.split_once("://").ok_or_else(|| wrong("it has no scheme".to_owned()))?;
+        let Some((scheme, rest)) = address.split_once("://").filter(|_| Self::is_address(address)) else {
+            return Err(wrong("it does not begin with postgres://".to_owned()));
+        };
         let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, name) = place.split_once('/').unwrap_or((place, ""));
         let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));

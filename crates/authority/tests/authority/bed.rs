@@ -68,8 +68,19 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
 impl Bed {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let clock = Arc::new(FixedClock::at("2026-11-22T23:30:00Z"));
         let register = Register::fresh(folder.path());
+        Self::over(folder, register).await
+    }
+
+    /// With its register in a file, whatever the environment names: for what only files have.
+    pub async fn in_a_file() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let register = Register::file(folder.path());
+        Self::over(folder, register).await
+    }
+
+    async fn over(folder: tempfile::TempDir, register: Register) -> Self {
+        let clock = Arc::new(FixedClock::at("2026-11-22T23:30:00Z"));
         let authority = open(folder.path(), &register, clock.clone(), true).await;
         let add = async |code: &str, name: &str| {
             let customer =

@@ -157,7 +157,7 @@ async fn an_operator_gets_the_same_certificate_until_it_is_handed_over() {
 /// Not only the database: its journal, too.
 #[tokio::test]
 async fn a_forgotten_key_is_gone_from_the_disk() {
-    let bed = Bed::new().await;
+    let bed = Bed::in_a_file().await;
     let (_, cert) = bed.terminal(&bed.sunny, "受付1", 60).await;
     let (session, _) = bed.log_in(&cert).await;
     bed.authority.renew(&session, &cert).await.expect("renewed");
