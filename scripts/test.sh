@@ -125,6 +125,14 @@ stop_postgres() {
   done
 }
 
+# A CA, and a certificate of its for localhost and no other name.
+make_server_certificate() {
+  local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2)
+  openssl req -x509 "${key[@]}" -subj /CN=test-ca -keyout ca.key -out ca.pem
+  openssl req -x509 "${key[@]}" -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+    -CA ca.pem -CAkey ca.key -keyout server.key -out server.pem
+}
+
 # The rooms that keep or reach the register once more, on a real PostgreSQL that lives for this step alone. One role is asked for its
 # password, all others are trusted; nothing is written through to the disk.
 step_postgres() {
@@ -140,13 +148,15 @@ step_postgres() {
   (cd "$cluster" && as_postgres "$bin/initdb" --pgdata "$cluster/data" --username postgres --auth trust --encoding UTF8 --locale C.UTF-8 \
     --no-sync >/dev/null)
   as_postgres sed -i '1i host all tegata_with_password 127.0.0.1/32 scram-sha-256' "$cluster/data/pg_hba.conf"
+  (cd "$cluster" && as_postgres bash -c "$(declare -f make_server_certificate); make_server_certificate" 2>/dev/null)
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   (cd "$cluster" && as_postgres "$bin/pg_ctl" start --silent --wait --pgdata "$cluster/data" --log "$cluster/log" --options \
-    "-h 127.0.0.1 -p $port -k $cluster -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300") || {
+    "-h 127.0.0.1 -p $port -k $cluster -c ssl=on -c ssl_cert_file=$cluster/server.pem -c ssl_key_file=$cluster/server.key -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300") || {
     cat "$cluster/log"
     return 1
   }
-  TEGATA_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres" \
+  chmod 755 "$cluster"
+  TEGATA_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres" TEGATA_TEST_POSTGRES_CA="$cluster/ca.pem" \
     cargo test -p tegata-store -p tegata-authority -p tegata-web -p tegata --locked
 }
 

@@ -111,6 +111,27 @@ async fn a_wrong_password_is_refused_and_the_right_one_is_not_shown() {
 }
 
 #[tokio::test]
+async fn a_server_must_prove_its_name_where_that_is_asked() {
+    // Set beside TEGATA_TEST_POSTGRES by scripts/test.sh, whose server has a certificate for `localhost` alone.
+    let (Some(register), Ok(ca)) = (Register::on_server(), std::env::var("TEGATA_TEST_POSTGRES_CA")) else { return };
+    let at = |host: &str, parameters: &str| {
+        let address = register.setting().replace("127.0.0.1", host);
+        server(&format!("{address}?sslmode={parameters}"))
+    };
+    let full = format!("verify-full&sslrootcert={ca}");
+    let store = Store::open(Database::Server(at("localhost", &full)), OpenMode::Create).await.expect("proved");
+    let sealed = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                  WHERE ssl AND application_name = 'tegata' AND datname = current_database()";
+    assert_eq!(register.execute(sealed).expect("asked"), "1");
+    store.close().await;
+    for stranger in [at("127.0.0.1", &full), at("localhost", "verify-full")] {
+        let error = refused(stranger, OpenMode::Create).await;
+        assert!(matches!(&error, StoreError::Unreachable { .. }), "{error:?}");
+    }
+    Store::open(Database::Server(at("127.0.0.1", "require")), OpenMode::Existing).await.expect("no name is asked for");
+}
+
+#[tokio::test]
 async fn a_role_that_may_not_make_tables_leaves_nothing_half_made() {
     let Some(register) = Register::on_server() else { return };
     let role = format!("maker_{}", std::process::id());
