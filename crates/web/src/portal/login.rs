@@ -14,6 +14,7 @@ use crate::csrf::CheckedForm;
 use crate::error::{Barrier, Failure};
 use crate::frame::{Frame, page};
 use crate::gate::Admitted;
+use crate::remembered::Remembered;
 use crate::session::LoggedIn;
 use crate::visit::{NewVisitor, Visit, query};
 use crate::{Shared, cookie};
@@ -64,7 +65,11 @@ pub(crate) async fn submit(
         page(status, &LoginPage { f, user: user.chars().take(100).collect(), explanation: None, error: Some(error) })
     };
     match state.authority.login(&admitted.identity, user, password).await {
-        Ok(session) => Ok(begin(&session, state.authority.now())),
+        Ok(session) => {
+            let mut response = begin(&session, state.authority.now());
+            response.headers_mut().append(SET_COOKIE, Remembered::of(&admitted.identity).line());
+            Ok(response)
+        }
         Err(LoginError::WrongCredentials) => again(StatusCode::UNAUTHORIZED, visit.lang.t("login-wrong")),
         Err(LoginError::Locked { until }) => {
             let seconds = (until.0 - state.authority.now().0).max(1);
