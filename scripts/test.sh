@@ -76,9 +76,10 @@ ensure_browser() {
   ensure node:nodejs npm:npm
 }
 
+# The tests are named too, so that the dependencies keep the very features that the step before built them with: nothing is built twice.
 build_binary() {
   ensure_compiler
-  cargo build --locked --package tegata --bin tegata
+  cargo build --workspace --bins --tests --locked
 }
 
 # ---- the steps -----------------------------------------------------------------------------------------------------------------------

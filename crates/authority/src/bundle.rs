@@ -137,6 +137,7 @@ impl Authority {
             let opened = pkcs12::open(file.expose(), password.expose())?;
             if opened.leaf != leaf { Err(AuthorityError::WrongContent) } else { Ok(file) }
         };
+        let _turn = self.0.sealing.acquire().await.expect("the semaphore is never closed");
         tokio::task::spawn_blocking(work).await.map_err(|_| AuthorityError::Missing("file"))?
     }
 

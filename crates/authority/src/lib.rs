@@ -36,7 +36,7 @@ pub use error::AuthorityError;
 pub use issue::{IssueError, IssuingCa, ServerCertificate};
 pub use keypool::KeyPool;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
-pub use renew::{Bundle, Handover, RenewError, RenewalView};
+pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, RenewalView};
 pub use revoke::RevokeError;
 
 use custody::Vault;
@@ -91,6 +91,9 @@ struct Inner {
     passwords: Passwords,
     login_limit: login::RateLimit,
     turns: Turns,
+    login_turns: Turns,
+    /// Building a .p12 is work: never more than two at once, so that a storm of downloads does not keep others from logging in.
+    sealing: tokio::sync::Semaphore,
 }
 
 /// The register's rows behind a presented certificate.
@@ -118,8 +121,23 @@ impl Authority {
         let passwords = Passwords::new(&*entropy);
         let reader = store.reader();
         let login_limit = login::rate_limit();
-        let turns = Turns::default();
-        Self(Arc::new(Inner { store, reader, ca, vault, keys, rules, clock, entropy, passwords, login_limit, turns }))
+        let (turns, login_turns) = (Turns::default(), Turns::default());
+        let sealing = tokio::sync::Semaphore::new(2);
+        Self(Arc::new(Inner {
+            store,
+            reader,
+            ca,
+            vault,
+            keys,
+            rules,
+            clock,
+            entropy,
+            passwords,
+            login_limit,
+            turns,
+            login_turns,
+            sealing,
+        }))
     }
 
     /// Reads, each with a scope.

@@ -20,7 +20,7 @@ use crate::{Authority, AuthorityError, Identity};
 const FAILURES_BEFORE_LOCK: u32 = 5;
 const FIRST_LOCK_SECONDS: i64 = 60;
 const LONGEST_LOCK_SECONDS: i64 = 900;
-/// Attempts that one terminal may make in a minute, whatever names it tries.
+/// Attempts with names that do not exist which one terminal may make in a minute.
 const ATTEMPTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("thirty is not zero");
 const LONGEST_NAME: usize = 64;
 
@@ -96,23 +96,29 @@ impl From<StoreError> for LoginError {
 }
 
 impl Authority {
-    /// Checks name and password at a terminal. Takes the same time whether or not the account exists.
+    /// Checks name and password at a terminal. Takes the same time whether or not the account exists. `replaces` is the token of the
+    /// session that the browser had, which ends.
     pub async fn login(
         &self,
         identity: &Identity,
         name: &str,
         password: Secret<String>,
+        replaces: Option<&str>,
     ) -> Result<NewSession, LoginError> {
         let inner = &self.0;
-        let now = self.now();
         let terminal = identity.terminal.id;
-        if inner.login_limit.check_key(&terminal).is_err() {
-            return Err(LoginError::Locked { until: now.plus_seconds(60) });
-        }
         if name.is_empty() || name.chars().count() > LONGEST_NAME {
             return Err(LoginError::WrongCredentials);
         }
+        // One attempt at a time for each terminal: what is tried side by side would all be compared before the first failure is counted.
+        let turn = inner.login_turns.of(terminal);
+        let _turn = turn.lock().await;
+        let now = self.now();
         let (account, hash) = self.account(identity, name).await?.unzip();
+        // Names that do not exist have a limit of their own, so that trying them keeps nobody else out.
+        if account.is_none() && inner.login_limit.check_key(&terminal).is_err() {
+            return Err(LoginError::Locked { until: now.plus_seconds(60) });
+        }
         let known = account.as_ref().map(|_| name);
         let throttle = inner.reader.throttle(&self.throttle_key(name), terminal).await?;
         if let Some(until) = throttle.and_then(|t| t.locked_until).filter(|until| *until > now) {
@@ -121,11 +127,10 @@ impl Authority {
         }
         let correct = inner.passwords.verify(password, hash).await;
         match account {
-            Some(user) if correct && user.customer == identity.customer.id => self.open_session(identity, user).await,
-            Some(_) if correct => {
-                self.append(self.refusal(identity, known, Action::LoginRefused, "another customer's account")).await?;
-                Err(LoginError::WrongCustomer)
+            Some(user) if correct && user.customer == identity.customer.id => {
+                self.open_session(identity, user, replaces).await
             }
+            Some(user) if correct => self.wrong_customer(identity, name, &user).await,
             _ => self.count_failure(identity, name, known).await,
         }
     }
@@ -143,7 +148,28 @@ impl Authority {
         }
     }
 
-    async fn open_session(&self, identity: &Identity, user: User) -> Result<NewSession, LoginError> {
+    /// The right password at the wrong clinic's terminal. Counts as a failure, and is told to both clinics: it may be somebody who guesses.
+    async fn wrong_customer(&self, identity: &Identity, name: &str, user: &User) -> Result<NewSession, LoginError> {
+        let refused = self.refusal(identity, Some(name), Action::LoginRefused, "another customer's account");
+        let theirs = Entry {
+            customer: Some(user.customer),
+            terminal: None,
+            detail: format!("right password at a terminal of {}: {name}", identity.customer.id),
+            ..refused.clone()
+        };
+        self.append(theirs).await?;
+        match self.count(identity, name, refused).await? {
+            Some(until) => Err(LoginError::Locked { until }),
+            None => Err(LoginError::WrongCustomer),
+        }
+    }
+
+    async fn open_session(
+        &self,
+        identity: &Identity,
+        user: User,
+        replaces: Option<&str>,
+    ) -> Result<NewSession, LoginError> {
         let token = Secret::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.0.entropy)));
         let expires_at = self.now().plus_seconds(self.0.rules.session_hours * 3600);
         let (customer, terminal) = (identity.customer.id, identity.terminal.id);
@@ -161,9 +187,13 @@ impl Authority {
             expires_at,
         };
         let throttle_key = self.throttle_key(&user.name);
+        let replaced = replaces.map(token_hash);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
                 tx.clear_failures(&throttle_key, terminal).await?;
+                if let Some(hash) = replaced {
+                    tx.delete_session(hash).await?;
+                }
                 tx.insert_session(&session).await?;
                 tx.append_audit(&entry).await?;
                 Ok::<_, StoreError>(())
@@ -179,11 +209,19 @@ impl Authority {
         name: &str,
         known: Option<&str>,
     ) -> Result<NewSession, LoginError> {
-        let now = self.now();
-        let terminal = identity.terminal.id;
         let reason = if known.is_some() { "wrong password" } else { "unknown user" };
         let refused = self.refusal(identity, known, Action::LoginRefused, reason);
-        let locked = self.refusal(identity, known, Action::LoginLocked, "too many failures in a row");
+        match self.count(identity, name, refused).await? {
+            Some(until) => Err(LoginError::Locked { until }),
+            None => Err(LoginError::WrongCredentials),
+        }
+    }
+
+    /// Writes a refusal down and counts it; from the fifth in a row on, the name is locked at this terminal for longer and longer.
+    async fn count(&self, identity: &Identity, name: &str, refused: Entry) -> Result<Option<Timestamp>, StoreError> {
+        let (now, terminal) = (refused.at, identity.terminal.id);
+        let detail = "too many failures in a row".to_owned();
+        let locked = Entry { action: Action::LoginLocked, detail, ..refused.clone() };
         let name = self.throttle_key(name);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
@@ -199,10 +237,7 @@ impl Authority {
                 Ok(Some(until))
             })
         });
-        match write.await? {
-            Some(until) => Err(LoginError::Locked { until }),
-            None => Err(LoginError::WrongCredentials),
-        }
+        write.await
     }
 
     /// An entry for a refused login. `known` is the name of an account that exists; another is never written down: people type passwords

@@ -66,6 +66,37 @@ impl From<StoreError> for RenewError {
     }
 }
 
+/// Why an operator got no certificate for a terminal.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoverError {
+    /// The terminal's user has renewed and has yet to fetch the result.
+    #[error("a renewal by the terminal's own user waits until {until}: let them fetch it, or ask with --replace")]
+    Waits {
+        /// When it lapses.
+        until: Timestamp,
+    },
+    /// As with a renewal.
+    #[error(transparent)]
+    Renew(RenewError),
+}
+
+impl<E: Into<RenewError>> From<E> for HandoverError {
+    fn from(error: E) -> Self {
+        Self::Renew(error.into())
+    }
+}
+
+/// What an operator may ask for; by default the schedule's end and the profile's kind of key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IssueOrder {
+    /// Its last second.
+    pub end: Option<Timestamp>,
+    /// The kind of key.
+    pub kind: Option<KeyKind>,
+    /// Also where a renewal by the terminal's user waits; it is lost.
+    pub replace: bool,
+}
+
 /// What an operator hands over: everything a terminal needs, once.
 pub struct Handover {
     /// The certificate.
@@ -116,14 +147,14 @@ impl Authority {
     }
 
     /// Issues a certificate for a terminal on the operator's word. While it has not been [handed over](Self::handed_over), asking again
-    /// gives the same one, unless another end is asked for.
+    /// gives the same one, unless another end or kind is asked for. A bundle that the terminal's own user made is left alone.
     pub async fn issue(
         &self,
         actor: &Actor,
         terminal: &Terminal,
-        end: Option<Timestamp>,
-        kind: Option<KeyKind>,
-    ) -> Result<Handover, RenewError> {
+        order: IssueOrder,
+    ) -> Result<Handover, HandoverError> {
+        let IssueOrder { end, kind, replace } = order;
         let turn = self.0.turns.of(terminal.id);
         let _turn = turn.lock().await;
         let permit = renewal::operator_permit(actor, terminal)?;
@@ -132,7 +163,12 @@ impl Authority {
             self.0.reader.customer(scope, terminal.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
         let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
         if let Some(row) = waiting {
-            let same = end.is_none_or(|end| row.certificate.not_after == end)
+            let by_user = row.certificate.renewed_from.is_some();
+            if by_user && !replace {
+                return Err(HandoverError::Waits { until: row.expires_at });
+            }
+            let same = !by_user
+                && end.is_none_or(|end| row.certificate.not_after == end)
                 && kind.is_none_or(|k| row.certificate.key_kind == k);
             if same {
                 return Ok(self.unseal(&row, terminal, &customer).await?);

@@ -3,6 +3,7 @@
 use tegata_core::access::Actor;
 use tegata_core::audit::Action;
 use tegata_core::cert::{CertRecord, RevocationReason};
+use tegata_core::id::{CertificateId, Serial};
 use tegata_store::StoreError;
 
 use crate::{Authority, about};
@@ -22,34 +23,61 @@ pub enum RevokeError {
 }
 
 impl Authority {
-    /// Revokes a certificate, and erases the bundle it may wait in.
+    /// Revokes a certificate, and erases the bundle it may wait in. Where the key may be in other hands, whatever was renewed from it is
+    /// revoked too, and the terminal's logins end: whoever had the key may have made them. Returns what was revoked.
     pub async fn revoke(
         &self,
         actor: &Actor,
         certificate: &CertRecord,
         reason: RevocationReason,
-    ) -> Result<(), RevokeError> {
+    ) -> Result<Vec<Serial>, RevokeError> {
         if !matches!(actor, Actor::Operator { .. }) {
             return Err(RevokeError::Forbidden);
         }
         let place = (certificate.customer, certificate.terminal);
-        let entry = about(self.entry(actor, place, Action::CertificateRevoked, reason.as_str()), certificate.serial);
-        let erased = about(self.entry(actor, place, Action::BundleErased, "revoked"), certificate.serial);
-        let id = certificate.id;
+        let revoked = self.entry(actor, place, Action::CertificateRevoked, reason.as_str());
+        let erased = self.entry(actor, place, Action::BundleErased, "revoked");
+        let (id, terminal) = (certificate.id, certificate.terminal);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
-                if !tx.revoke(id, entry.at, reason).await? {
-                    return Err(RevokeError::Already);
+                let all = tx.certificates_of_terminal(terminal).await?;
+                let compromised = reason == RevocationReason::KeyCompromise;
+                let mut serials = Vec::new();
+                for cert in all.iter().filter(|cert| cert.id == id || compromised && comes_from(cert, id, &all)) {
+                    if !tx.revoke(cert.id, revoked.at, reason).await? {
+                        if cert.id == id {
+                            return Err(RevokeError::Already);
+                        }
+                        continue;
+                    }
+                    serials.push(cert.serial);
+                    tx.append_audit(&about(revoked.clone(), cert.serial)).await?;
+                    if tx.erase_bundle(cert.id, erased.at).await? {
+                        tx.append_audit(&about(erased.clone(), cert.serial)).await?;
+                    }
                 }
-                tx.append_audit(&entry).await?;
-                if tx.erase_bundle(id, erased.at).await? {
-                    tx.append_audit(&erased).await?;
+                if compromised {
+                    tx.delete_sessions_of(terminal).await?;
                 }
-                Ok(())
+                Ok(serials)
             })
         });
-        write.await?;
+        let serials = write.await?;
         self.forget_on_disk().await;
-        Ok(())
+        Ok(serials)
     }
+}
+
+/// Whether a certificate was renewed from another one, directly or by steps.
+fn comes_from(cert: &CertRecord, ancestor: CertificateId, all: &[CertRecord]) -> bool {
+    let mut from = cert.renewed_from;
+    // Each step leads to an older row, so this ends.
+    while let Some(id) = from {
+        if id == ancestor {
+            return true;
+        }
+        from =
+            all.iter().find(|other| other.id == id).and_then(|other| other.renewed_from.filter(|next| next.0 < id.0));
+    }
+    false
 }

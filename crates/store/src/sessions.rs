@@ -103,6 +103,11 @@ impl Tx {
         Ok(self.execute(query).await? > 0)
     }
 
+    /// Ends all sessions at a terminal; says how many.
+    pub async fn delete_sessions_of(&mut self, terminal: TerminalId) -> Result<u64, StoreError> {
+        self.execute(Query::new("DELETE FROM sessions WHERE terminal_id = $1").bind(terminal)).await
+    }
+
     /// Notes that 「あとで」 was pressed. False when there is no such session.
     pub async fn defer_session(&mut self, token_hash: [u8; 32]) -> Result<bool, StoreError> {
         let query = Query::new("UPDATE sessions SET deferred = 1 WHERE token_hash = $1").bind(token_hash);

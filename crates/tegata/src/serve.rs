@@ -19,6 +19,7 @@ use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
 use tegata_store::{ServeLock, Store};
 use tegata_web::{Health, HealthCheck, PortalConfig, Tile, WebState};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Checked, LogFormat};
@@ -105,6 +106,7 @@ impl Server {
 
     /// Serves until SIGTERM or Ctrl-C, then drains.
     pub async fn run(self) -> anyhow::Result<()> {
+        let signals = StopSignals::catch()?; // before anybody can be told that we are ready
         let (stop, stopped) = watch::channel(false);
         let health = self.health();
         let portal = tegata_web::router(self.web_state(health.clone()))
@@ -127,7 +129,7 @@ impl Server {
         let door = self.listener.serve(Door::Tls(self.front.clone()), limits, portal, wait(stopped.clone()));
         let plain = self.operations.serve(Door::Plain, plain_limits, operations, wait(stopped));
         let (door, plain) = (tokio::spawn(door), tokio::spawn(plain));
-        stop_signal().await?;
+        signals.wait().await;
         tracing::info!("closing: no new connections, running requests may finish");
         announce(&[sd_notify::NotifyState::Stopping]);
         stop.send_replace(true);
@@ -265,15 +267,23 @@ async fn wait(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C, caught from the moment this is made.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn catch() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn announce(states: &[sd_notify::NotifyState<'_>]) {

@@ -1,6 +1,8 @@
 //! Style, script and pictures, built into the binary. An address that names the content's hash may be kept for a year; any other has to
 //! be asked for again and is answered with 304 while nothing changed (RFC 9110 section 13.1.2).
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
@@ -30,7 +32,11 @@ pub(crate) async fn show(Path(name): Path<String>, uri: Uri, headers: HeaderMap)
         return (StatusCode::NOT_MODIFIED, [(ETAG, etag), (CACHE_CONTROL, keep.to_owned())]).into_response();
     }
     let facts = [(CONTENT_TYPE, content_type(&name).to_owned()), (ETAG, etag), (CACHE_CONTROL, keep.to_owned())];
-    (facts, Body::from(file.data.into_owned())).into_response()
+    let body = match file.data {
+        Cow::Borrowed(bytes) => Body::from(bytes), // part of the program: nothing is copied for each request
+        Cow::Owned(bytes) => Body::from(bytes),
+    };
+    (facts, body).into_response()
 }
 
 fn hash(file: &EmbeddedFile) -> String {

@@ -160,6 +160,7 @@ pub(crate) mod sample {
             token: "token".into(),
             browser: true,
             format: tegata_pki::pkcs12::Format::Standard,
+            remembered: None,
         }
     }
 

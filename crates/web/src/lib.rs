@@ -13,6 +13,7 @@ mod headers;
 mod health;
 mod i18n;
 mod portal;
+mod remembered;
 mod session;
 mod visit;
 

@@ -7,10 +7,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, HOST, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use tegata_core::time::Timestamp;
 use tegata_pki::pkcs12::Format;
 
 use crate::error::Failure;
 use crate::i18n::Lang;
+use crate::remembered::Remembered;
 use crate::{Shared, cookie, csrf, error};
 
 /// The language is remembered for a year.
@@ -33,6 +35,8 @@ pub(crate) struct Visit {
     pub(crate) browser: bool,
     /// The file format that fits the visitor's system best.
     pub(crate) format: Format,
+    /// The terminal that this browser was at its last login, and the present.
+    pub(crate) remembered: Option<(Remembered, Timestamp)>,
 }
 
 /// Put into an answer where the visitor's number must change: logged in, logged out.
@@ -103,6 +107,7 @@ impl Visit {
             visitor,
             browser: headers.get(ACCEPT).is_none() || text(headers, ACCEPT.as_str()).contains("text/html"),
             format: fitting_format(headers),
+            remembered: Remembered::read(headers).map(|remembered| (remembered, state.authority.now())),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
-use tegata_authority::{Authority, Identity, KeyPool, NewSession, NewUser, Parts, Rules, Session, SessionLookup};
+use tegata_authority::{
+    Authority, Identity, IssueOrder, KeyPool, NewSession, NewUser, Parts, Rules, Session, SessionLookup,
+};
 use tegata_core::access::{Actor, Role};
 use tegata_core::audit::Row;
 use tegata_core::cert::CertRecord;
@@ -120,7 +122,11 @@ impl Bed {
         let terminal = self.authority.add_terminal(&operator(), customer.id, None, name).await.expect("added");
         let day = self.now().plus_days(Days(days_left)).jst_date().to_string();
         let end = Timestamp::parse(&day).expect("a date");
-        let handover = self.authority.issue(&operator(), &terminal, Some(end), None).await.expect("issued");
+        let handover = self
+            .authority
+            .issue(&operator(), &terminal, IssueOrder { end: Some(end), ..IssueOrder::default() })
+            .await
+            .expect("issued");
         self.authority.handed_over(&operator(), &handover.certificate).await.expect("erased");
         let peer = peer(&handover.certificate);
         self.authority.first_use(&peer).await.expect("used");
@@ -133,7 +139,8 @@ impl Bed {
 
     pub async fn log_in(&self, peer: &PeerCert) -> (Session, NewSession) {
         let identity = self.identity(peer).await;
-        let new = self.authority.login(&identity, "uketsuke", Secret::new(PASSWORD.into())).await.expect("logged in");
+        let new =
+            self.authority.login(&identity, "uketsuke", Secret::new(PASSWORD.into()), None).await.expect("logged in");
         match self.authority.session(new.token.expose(), &identity).await.expect("read") {
             SessionLookup::Live(session) => (session, new),
             other => panic!("{other:?}"),

@@ -7,7 +7,7 @@ use crate::bed::{Bed, PASSWORD};
 
 async fn attempt(bed: &Bed, cert: &tegata_core::peer::PeerCert, user: &str, password: &str) -> Result<(), LoginError> {
     let identity = bed.identity(cert).await;
-    bed.authority.login(&identity, user, Secret::new(password.into())).await.map(|_| ())
+    bed.authority.login(&identity, user, Secret::new(password.into()), None).await.map(|_| ())
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn five_failures_lock_the_account_at_this_terminal_for_longer_and_longer()
 }
 
 #[tokio::test]
-async fn one_terminal_may_try_thirty_times_a_minute_whatever_the_names() {
+async fn trying_names_that_do_not_exist_has_a_limit_that_keeps_nobody_else_out() {
     let bed = Bed::new().await;
     let (_, cert) = bed.terminal(&bed.sunny, "受付1", 600).await;
     let mut locked = 0;
@@ -63,6 +63,44 @@ async fn one_terminal_may_try_thirty_times_a_minute_whatever_the_names() {
         ));
     }
     assert!((1..=4).contains(&locked), "{locked}");
+    assert!(attempt(&bed, &cert, "uketsuke", PASSWORD).await.is_ok(), "a person who exists gets in");
+}
+
+/// Side by side is no way around the count.
+#[tokio::test]
+async fn parallel_tries_are_counted_one_by_one() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.sunny, "受付1", 600).await;
+    let tries = (0..12).map(|_| attempt(&bed, &cert, "uketsuke", "wrong"));
+    let answers = futures_util::future::join_all(tries).await;
+    let compared = answers.iter().filter(|a| matches!(a, Err(LoginError::WrongCredentials))).count();
+    assert_eq!(compared, 4, "the fifth locks, the rest is not compared");
+    assert!(matches!(attempt(&bed, &cert, "uketsuke", PASSWORD).await, Err(LoginError::Locked { .. })));
+}
+
+#[tokio::test]
+async fn guessing_another_clinics_password_is_counted_and_told_to_that_clinic() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.blue, "受付", 600).await;
+    for _ in 0..4 {
+        assert!(matches!(attempt(&bed, &cert, "only-103001", PASSWORD).await, Err(LoginError::WrongCustomer)));
+    }
+    assert!(matches!(attempt(&bed, &cert, "only-103001", PASSWORD).await, Err(LoginError::Locked { .. })));
+    let rows = bed.authority.reader().audit_rows(crate::bed::operator().scope(), None, 50).await.expect("read");
+    let told =
+        rows.iter().filter(|row| row.customer == Some(bed.sunny.id) && row.detail.contains(&bed.blue.id.to_string()));
+    assert_eq!(told.count(), 5);
+}
+
+#[tokio::test]
+async fn a_new_login_ends_the_one_it_replaces() {
+    let bed = Bed::new().await;
+    let (_, cert) = bed.terminal(&bed.sunny, "受付1", 600).await;
+    let (_, first) = bed.log_in(&cert).await;
+    let identity = bed.identity(&cert).await;
+    let password = Secret::new(PASSWORD.into());
+    bed.authority.login(&identity, "uketsuke", password, Some(first.token.expose())).await.expect("logged in");
+    assert!(matches!(bed.authority.session(first.token.expose(), &identity).await.expect("read"), SessionLookup::None));
 }
 
 #[tokio::test]

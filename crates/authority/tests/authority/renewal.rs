@@ -1,6 +1,6 @@
 //! 「更新」, from the first click to the day its bundle is forgotten.
 
-use tegata_authority::{BundleError, RenewError};
+use tegata_authority::{BundleError, HandoverError, IssueOrder, RenewError};
 use tegata_core::profile::KeyKind;
 use tegata_core::renewal::PermitError;
 use tegata_core::schedule::is_permitted;
@@ -140,18 +140,19 @@ async fn a_presented_certificate_renews_only_its_own_terminal() {
 async fn an_operator_gets_the_same_certificate_until_it_is_handed_over() {
     let bed = Bed::new().await;
     let terminal = bed.authority.add_terminal(&operator(), bed.sunny.id, None, "新しい端末").await.expect("added");
-    let first = bed.authority.issue(&operator(), &terminal, None, None).await.expect("issued");
+    let first = bed.authority.issue(&operator(), &terminal, IssueOrder::default()).await.expect("issued");
     let bed = bed.restarted().await;
-    let again = bed.authority.issue(&operator(), &terminal, None, None).await.expect("the same");
+    let again = bed.authority.issue(&operator(), &terminal, IssueOrder::default()).await.expect("the same");
     assert_eq!(first.certificate.serial, again.certificate.serial);
     assert_eq!(first.password.expose(), again.password.expose());
-    let rsa = bed.authority.issue(&operator(), &terminal, None, Some(KeyKind::Rsa2048)).await.expect("another kind");
+    let rsa2048 = IssueOrder { kind: Some(KeyKind::Rsa2048), ..IssueOrder::default() };
+    let rsa = bed.authority.issue(&operator(), &terminal, rsa2048).await.expect("another kind");
     assert_ne!(rsa.certificate.serial, again.certificate.serial);
     bed.authority.handed_over(&operator(), &rsa.certificate).await.expect("erased");
-    let next = bed.authority.issue(&operator(), &terminal, None, Some(KeyKind::Rsa2048)).await.expect("a new one");
+    let next = bed.authority.issue(&operator(), &terminal, rsa2048).await.expect("a new one");
     assert_ne!(next.certificate.serial, rsa.certificate.serial);
-    let visitor = bed.authority.issue(&tegata_core::access::Actor::Visitor, &terminal, None, None).await;
-    assert!(matches!(visitor, Err(RenewError::Permit(PermitError::Forbidden))));
+    let visitor = bed.authority.issue(&tegata_core::access::Actor::Visitor, &terminal, IssueOrder::default()).await;
+    assert!(matches!(visitor, Err(HandoverError::Renew(RenewError::Permit(PermitError::Forbidden)))));
 }
 
 /// Not only the database: its journal, too.
@@ -181,4 +182,19 @@ async fn a_forgotten_key_is_gone_from_the_disk() {
     bed.pass_days(7);
     assert_eq!(bed.authority.sweep().await.expect("swept"), 1);
     assert!(!on_disk(), "it is forgotten");
+}
+
+/// Two holders of one key, or a downloaded file without its password: neither may happen because an operator was busy at the same time.
+#[tokio::test]
+async fn an_operator_never_takes_the_bundle_that_a_user_is_fetching() {
+    let bed = Bed::new().await;
+    let (terminal, cert) = bed.terminal(&bed.sunny, "受付1", 60).await;
+    let (session, _) = bed.log_in(&cert).await;
+    let serial = bed.authority.renew(&session, &cert).await.expect("renewed").certificate.serial;
+    let refused = bed.authority.issue(&operator(), &terminal, IssueOrder::default()).await;
+    assert!(matches!(refused, Err(HandoverError::Waits { .. })));
+    assert_eq!(bed.authority.renew(&session, &cert).await.expect("the same").certificate.serial, serial);
+    let replace = IssueOrder { replace: true, ..IssueOrder::default() };
+    let other = bed.authority.issue(&operator(), &terminal, replace).await.expect("asked for");
+    assert_ne!(other.certificate.serial, serial, "another key, not the user's");
 }

@@ -125,7 +125,7 @@ CREATE INDEX throttle_by_age ON throttle (last_failure_at);
 
 -- The operation log. No foreign keys: it also tells of refused acts that name what does not exist.
 CREATE TABLE audit (
-    sequence    INTEGER PRIMARY KEY,
+    sequence    INTEGER PRIMARY KEY CHECK (sequence > 0),
     at          INTEGER NOT NULL,
     actor_kind  TEXT    NOT NULL,
     actor_name  TEXT    NOT NULL,

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use futures_util::StreamExt;
 use serde_json::json;
-use tegata_core::audit::Row;
-use tegata_store::audit::{Broken, Head, Verifier};
+use tegata_core::audit::{Action, Row};
+use tegata_store::audit::{Head, Verifier};
 
 use crate::deployment;
 use crate::out::Out;
@@ -48,10 +48,16 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<Exit
         Command::Verify { head } => {
             let mut verifier = Verifier::new(head);
             let mut rows = reader.audit_all(scope);
+            let mut begins = false;
             while let Some(row) = rows.next().await {
-                if let Err(broken) = verifier.check(&row?) {
+                let row = row?;
+                begins |= row.sequence == 1 && row.action == Action::AuthorityCreated.as_str();
+                if let Err(broken) = verifier.check(&row) {
                     return refuse(&broken, out);
                 }
+            }
+            if !begins {
+                return refuse(&"it does not begin with the making of the CA", out);
             }
             let head = match verifier.finish() {
                 Ok(head) => head,
@@ -74,7 +80,7 @@ fn parse_head(text: &str) -> Result<Head, String> {
     Ok(Head { sequence, hash: hash.0 })
 }
 
-fn refuse(broken: &Broken, out: Out) -> anyhow::Result<ExitCode> {
+fn refuse(broken: &dyn std::fmt::Display, out: Out) -> anyhow::Result<ExitCode> {
     out.say(
         &format!("the operation log is NOT intact: {broken}"),
         &json!({ "intact": false, "problem": broken.to_string() }),

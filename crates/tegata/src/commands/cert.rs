@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::json;
 use tegata_authority::custody::write_private;
-use tegata_authority::{Authority, Handover};
+use tegata_authority::{Authority, Handover, IssueOrder};
 use tegata_core::cert::{CertRecord, Progress, RevocationReason};
 use tegata_core::id::{Fingerprint, Serial};
 use tegata_core::profile::KeyKind;
@@ -45,7 +45,8 @@ pub enum Command {
         /// Its serial (32 hex digits) or SHA-256 fingerprint (64).
         certificate: CertificateName,
     },
-    /// Revoke one, at once and for good: its holder is locked out within a second.
+    /// Revoke one, at once and for good: its holder is locked out within a second. With key-compromise, also all that were renewed from
+    /// it, and the terminal's logins and waiting bundle end: whoever had the key may have made them.
     #[command(after_help = "Example:\n  tegata cert revoke 20291122AB… --reason key-compromise")]
     Revoke {
         /// Its serial (32 hex digits) or SHA-256 fingerprint (64).
@@ -73,6 +74,9 @@ pub struct IssueArgs {
     /// The kind of key: p256, rsa2048, rsa3072; the profile's first one when left out.
     #[arg(long, value_name = "KIND")]
     key: Option<KeyKind>,
+    /// Also where the terminal's user has pressed 更新 and has yet to fetch the result: that bundle is then gone.
+    #[arg(long)]
+    replace: bool,
     /// 標準 (standard, AES-256) or 互換 (compatible, 3DES; Windows Server 2016 and older, some Macs).
     #[arg(long, value_enum, default_value = "standard")]
     format: FormatName,
@@ -148,7 +152,8 @@ async fn hand_over(args: IssueArgs, path: &Path, out: Out) -> anyhow::Result<()>
         let text = format!("would issue a certificate for {}/{} {}", terminal.customer, terminal.client, terminal.name);
         return Ok(out.say(&text, &json!({ "would_issue_for": terminal.id.to_string() }))?);
     }
-    let issued = issue(&authority, &terminal, &args.out, args.not_after, args.key, args.format.into()).await;
+    let order = IssueOrder { end: args.not_after, kind: args.key, replace: args.replace };
+    let issued = issue(&authority, &terminal, &args.out, order, args.format.into()).await;
     authority.close().await;
     let (written, handover) = issued?;
     let mut whole = value(&handover.certificate);
@@ -217,9 +222,18 @@ async fn revoke(
         return Ok(out.say(&format!("would revoke {serial}"), &json!({ "would_revoke": serial }))?);
     }
     let revoked = authority.revoke(&deployment::operator(), &cert, reason).await;
+    let scope = deployment::operator().scope();
+    let now = tegata_core::time::Clock::now(&SystemClock);
+    let mut left = authority.reader().certificates_of_terminal(scope, cert.terminal).await?;
+    left.retain(|other| other.revoked.is_none() && other.not_after >= now);
     authority.close().await;
-    revoked?;
-    Ok(out.say(&format!("revoked {serial}"), &json!({ "revoked": serial }))?)
+    let revoked: Vec<String> = revoked?.iter().map(ToString::to_string).collect();
+    let left: Vec<String> = left.iter().map(|other| other.serial.to_string()).collect();
+    let mut text = format!("revoked {}", revoked.join(", "));
+    if !left.is_empty() {
+        text += &format!("\nstill valid for the same terminal: {}", left.join(", "));
+    }
+    Ok(out.say(&text, &json!({ "revoked": revoked, "still_valid": left }))?)
 }
 
 /// The files of a hand-over.
@@ -235,17 +249,19 @@ pub async fn issue(
     authority: &Authority,
     terminal: &Terminal,
     folder: &Path,
-    not_after: Option<Timestamp>,
-    key: Option<KeyKind>,
+    order: IssueOrder,
     format: Format,
 ) -> anyhow::Result<(Written, Handover)> {
     let operator = deployment::operator();
     let again = "nothing is lost: run the same command again";
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let handover = authority.issue(&operator, terminal, not_after, key).await?;
+    let handover = authority.issue(&operator, terminal, order).await?;
     let file = authority.handover_file(terminal, &handover, format).await?;
-    let stem = folder.join(format!("{}-{}", handover.file_name.trim_end_matches(".p12"), handover.certificate.serial));
-    let written = Written { p12: stem.with_extension("p12"), password: stem.with_extension("password.txt") };
+    // The serial keeps two certificates from ever sharing a file, whatever the template of the name is.
+    let base = handover.file_name.strip_suffix(".p12").unwrap_or(&handover.file_name);
+    let name = format!("{base}-{}", handover.certificate.serial);
+    let written =
+        Written { p12: folder.join(format!("{name}.p12")), password: folder.join(format!("{name}.password.txt")) };
     for stale in [&written.p12, &written.password] {
         if stale.exists() {
             std::fs::remove_file(stale).context(again)?; // of an attempt that was cut off

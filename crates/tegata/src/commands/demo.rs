@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tegata_authority::custody::{Passphrase, write_private};
-use tegata_authority::{Authority, NewUser};
+use tegata_authority::{Authority, IssueOrder, NewUser};
 use tegata_core::access::{Actor, Role};
 use tegata_core::cert::RevocationReason;
 use tegata_core::customer::Customer;
@@ -177,18 +177,13 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
 
 /// Makes the deployment beside `dir` and moves it into place when it is complete.
 async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
-    let mut name = dir.file_name().context("the folder needs a name")?.to_owned();
-    name.push(".staging");
-    let staging = dir.with_file_name(name);
-    if staging.exists() {
-        std::fs::remove_dir_all(&staging).with_context(|| format!("cannot clear {}", staging.display()))?;
-    }
     if dir.exists() && std::fs::read_dir(dir).map(|mut d| d.next().is_some()).unwrap_or(true) {
         anyhow::bail!(
             "{} exists and is not a demo: nothing was changed; name another folder with --dir",
             dir.display()
         );
     }
+    let staging = init::beside(dir)?;
     let passphrase_text = import_password(&SystemEntropy);
     let passphrase = Passphrase::new(passphrase_text.expose().clone().into_bytes())?;
     let present = SystemClock.now();
@@ -297,7 +292,14 @@ impl Stage<'_> {
     ) -> anyhow::Result<CastTerminal> {
         let relative = PathBuf::from("terminals").join(format!("{}-{}-{state}", customer.id, terminal.client));
         let folder = self.folder.join(&relative);
-        let (written, handover) = cert::issue(self.authority, terminal, &folder, end, None, Format::Standard).await?;
+        let (written, handover) = cert::issue(
+            self.authority,
+            terminal,
+            &folder,
+            IssueOrder { end, ..IssueOrder::default() },
+            Format::Standard,
+        )
+        .await?;
         let certificate = &handover.certificate;
         let (cert_pem, key_pem) = (relative.join("cert.pem"), relative.join("key.pem"));
         std::fs::write(self.folder.join(&cert_pem), cert::pem_chain(self.authority, &handover.leaf))?;

@@ -119,8 +119,11 @@ fn files(checked: &Checked, findings: &mut Vec<Finding>) {
     } else {
         findings.push(good("the root CA's key is offline"));
     }
-    for name in ["issuing.sealed", "vault.sealed"] {
-        let path = keys.join(name);
+    let mut private = vec![keys.join("issuing.sealed"), keys.join("vault.sealed")];
+    private.push(checked.path(&checked.config.store.database));
+    private.extend(checked.config.server.key_file.as_ref().map(|path| checked.path(path)));
+    for path in private {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match std::fs::metadata(&path) {
             Err(error) => findings.push(problem(
                 format!("{}: {error}", path.display()),

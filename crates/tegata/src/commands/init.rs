@@ -91,12 +91,7 @@ pub async fn create(
     if dir.exists() && std::fs::read_dir(dir).map(|mut entries| entries.next().is_some()).unwrap_or(true) {
         anyhow::bail!("{} exists and is not an empty folder: nothing was changed; name another folder", dir.display());
     }
-    let mut name = dir.file_name().context("the folder needs a name")?.to_owned();
-    name.push(".partial");
-    let partial = dir.with_file_name(name);
-    if partial.exists() {
-        std::fs::remove_dir_all(&partial).with_context(|| format!("cannot clear {}", partial.display()))?;
-    }
+    let partial = beside(dir)?;
     let made = fill(&partial, config, organization, pass, clock).await;
     if let Err(error) = made {
         if let Err(left) = std::fs::remove_dir_all(&partial) {
@@ -105,6 +100,13 @@ pub async fn create(
         return Err(error.context("nothing was made"));
     }
     std::fs::rename(&partial, dir).with_context(|| format!("cannot move {} into place", partial.display()))
+}
+
+/// A folder beside `dir` that nobody else has, to make things in before they are moved into place.
+pub fn beside(dir: &Path) -> anyhow::Result<PathBuf> {
+    let name = dir.file_name().context("the folder needs a name")?.to_string_lossy().into_owned();
+    let chance: [u8; 4] = tegata_core::secret::random(&SystemEntropy);
+    Ok(dir.with_file_name(format!(".{name}.{:08x}", u32::from_be_bytes(chance))))
 }
 
 async fn fill(

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Identity, Response, StatusCode};
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
-use tegata_authority::{Authority, KeyPool, NewUser, Parts, Rules};
+use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, Rules};
 use tegata_core::access::{Actor, Role};
 use tegata_core::id::CustomerId;
 use tegata_core::profile::{KeyKind, ProfileSettings, Purpose};
@@ -312,7 +312,10 @@ pub async fn clinic(authority: &Authority, code: &str) -> CustomerId {
 pub async fn terminal(authority: &Authority, customer: CustomerId, name: &str, end: Timestamp) -> (Terminal, Held) {
     let operator = operator();
     let terminal = authority.add_terminal(&operator, customer, None, name).await.expect("added");
-    let handover = authority.issue(&operator, &terminal, Some(end), None).await.expect("issued");
+    let handover = authority
+        .issue(&operator, &terminal, IssueOrder { end: Some(end), ..IssueOrder::default() })
+        .await
+        .expect("issued");
     authority.handed_over(&operator, &handover.certificate).await.expect("erased");
     (terminal, held(&handover.leaf, handover.key.pkcs8().expose()))
 }

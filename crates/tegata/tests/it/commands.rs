@@ -256,3 +256,67 @@ fn the_demo_goes_on_without_a_browser_and_its_file_survives_a_second_start() {
     let said = std::fs::read_to_string(folder.path().join("log")).expect("readable");
     assert!(said.contains("the browser was not opened") && said.contains("apt install chromium"), "{said}");
 }
+
+/// Two certificates never share a file, whatever the template of the name is: the second would destroy the first one's only key.
+#[test]
+fn a_template_with_dots_keeps_every_hand_over() {
+    let bed = Bed::new();
+    let config = std::fs::read_to_string(bed.config()).expect("readable");
+    let dotted = config.replace("{customer6}_JP_{user}_{client}.p12", "{customer6}.{user}.{client}.p12");
+    std::fs::write(bed.config(), dotted).expect("writable");
+    let out = bed.dir.join("handover");
+    run(&mut bed.command(&["customer", "add", "--code", "103001", "--name", "A"]));
+    for number in 1..=2 {
+        run(&mut bed.command(&["terminal", "add", "--customer", "u00000001", "--name", &format!("T{number}")]));
+        let terminal = format!("u00000001/client000{number}");
+        let (output, _, stderr) = run(bed.command(&["cert", "issue", &terminal, "--out"]).arg(&out));
+        assert!(output.status.success(), "{stderr}");
+    }
+    assert_eq!(std::fs::read_dir(&out).expect("made").count(), 4, "two bundles, two passwords");
+}
+
+/// What lies beside the new folder belongs to somebody else.
+#[test]
+fn nothing_beside_the_new_folder_is_touched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for neighbour in ["x.partial", "x.staging", "y", "y.staging"] {
+        std::fs::create_dir(folder.path().join(neighbour)).expect("made");
+        std::fs::write(folder.path().join(neighbour).join("precious"), "1").expect("written");
+    }
+    let (output, _, stderr) = run(tegata()
+        .args(["init", "--organization", "A", "--host", "a.example", "--dir"])
+        .arg(folder.path().join("x")));
+    assert!(output.status.success(), "{stderr}");
+    refused(
+        tegata().args(["demo", "--listen", "127.0.0.1:0", "--dir"]).arg(folder.path().join("y")),
+        &["nothing was changed"],
+    );
+    for neighbour in ["x.partial", "x.staging", "y", "y.staging"] {
+        assert!(folder.path().join(neighbour).join("precious").exists(), "{neighbour}");
+    }
+}
+
+/// A row before the first, or no row at all, is a forgery that the chain of hashes alone does not show.
+#[test]
+fn a_log_that_does_not_begin_at_its_beginning_is_not_intact() {
+    let bed = Bed::new();
+    let tamper = |statements: &str| {
+        let code = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('pragma ignore_check_constraints=on'); \
+                    c.executescript(sys.argv[2]); c.commit()";
+        let status = std::process::Command::new("python3")
+            .args(["-c", code])
+            .arg(bed.dir.join("tegata.db"))
+            .arg(statements)
+            .status();
+        assert!(status.expect("python3").success());
+    };
+    tamper(
+        "drop trigger audit_has_no_gaps; insert into audit values (0, 1, 'user', 'x', NULL, NULL, NULL, 'login.succeeded', 'done', \
+         'forged', zeroblob(32));",
+    );
+    let (output, text, _) = run(&mut bed.command(&["audit", "verify"]));
+    assert!(!output.status.success() && text.contains("NOT intact"), "{text}");
+    tamper("drop trigger audit_is_not_shortened; delete from audit;");
+    let (output, text, _) = run(&mut bed.command(&["audit", "verify"]));
+    assert!(!output.status.success() && text.contains("NOT intact"), "{text}");
+}

@@ -10,6 +10,11 @@ landing-tell = When you call, please read out the heading at the top of this pag
 
 landing-none-title = No certificate arrived
 landing-none-what = This service can only be used from terminals that have a certificate. This connection came without one.
+landing-known = The terminal at which this browser last logged in
+landing-known-number = Terminal number
+landing-known-ended = expired
+landing-known-so = The certificate of this terminal has expired. Browsers do not offer expired certificates, which is why you see this page. Tell the support office below the terminal's name, its number, and that it needs a new certificate.
+
 landing-none-why1 = The list of certificates was cancelled or closed without a choice.
 landing-none-why2 = The certificate has expired. Browsers do not list expired certificates, so you see this page instead.
 landing-none-why3 = No certificate has been imported at this terminal yet, or not for the user who is signed in.

@@ -10,7 +10,7 @@ use super::{another_url, see_other};
 use crate::PortalConfig;
 use crate::csrf::CheckedForm;
 use crate::error::{Barrier, Failure};
-use crate::frame::Frame;
+use crate::frame::{Frame, Moment};
 use crate::i18n::Lang;
 use crate::visit::{Visit, lang_cookie, local_path};
 
@@ -27,6 +27,8 @@ struct LandingPage {
     again: bool,
     /// Whether logging in as somebody else can help.
     login: bool,
+    /// The terminal that this browser was at its last login: name, number, the end of its certificate, and whether that is past.
+    terminal: Option<(String, String, Moment, bool)>,
 }
 
 /// The page for one barrier.
@@ -42,6 +44,10 @@ pub(crate) fn render(portal: &PortalConfig, visit: &Visit, barrier: Barrier) -> 
         another: another_url(portal, &visit.host).filter(|_| choosing_helps),
         again: !choosing_helps,
         login: barrier == Barrier::WrongCustomer,
+        terminal: visit.remembered.as_ref().filter(|_| barrier == Barrier::None).map(|(terminal, now)| {
+            let end = terminal.not_after;
+            (terminal.name.clone(), terminal.number.clone(), Moment::of(visit.lang, end), end < *now)
+        }),
         f,
     };
     page.render()
@@ -73,6 +79,7 @@ pub(crate) async fn language(CheckedForm(fields): CheckedForm) -> Result<Respons
 pub(crate) mod tests {
     use super::*;
     use crate::frame::sample;
+    use crate::remembered::Remembered;
     use tegata_core::time::Timestamp;
 
     const END: Timestamp = Timestamp(1_800_507_600); // 2027-01-21 14:00 JST
@@ -95,7 +102,29 @@ pub(crate) mod tests {
             let html = render(&sample::portal(), &sample::visit(lang), barrier).expect("a page");
             (format!("landing-{}", barrier.reason()), html)
         };
-        barriers().into_iter().map(page).collect()
+        let mut pages: Vec<_> = barriers().into_iter().map(page).collect();
+        for (name, end) in [("landing-none-expired", END), ("landing-none-known", Timestamp(END.0 + 9))] {
+            let number = "u00000001 client0001".into();
+            let terminal = Remembered { name: "受付1".into(), number, not_after: end };
+            let visit = Visit { remembered: Some((terminal, Timestamp(END.0 + 1))), ..sample::visit(lang) };
+            pages.push((name.to_owned(), render(&sample::portal(), &visit, Barrier::None).expect("a page")));
+        }
+        pages
+    }
+
+    #[test]
+    fn a_browser_that_was_here_before_is_told_which_terminal_it_is_and_that_its_certificate_ended() {
+        let page = |name: &str| samples(Lang::Ja).into_iter().find(|(known, _)| known == name).expect("there").1;
+        let expired = page("landing-none-expired");
+        assert!(
+            expired.contains("受付1")
+                && expired.contains("u00000001 client0001")
+                && expired.contains("期限が切れています")
+        );
+        assert!(
+            page("landing-none-known").contains("受付1") && !page("landing-none-known").contains("期限が切れています")
+        );
+        assert!(!page("landing-none").contains("受付1"));
     }
 
     fn page_of(barrier: Barrier) -> String {

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
-use http::{StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use tegata_authority::{LoginError, NewSession};
 use tegata_core::secret::Secret;
 use tegata_core::time::Timestamp;
@@ -14,6 +14,7 @@ use crate::csrf::CheckedForm;
 use crate::error::{Barrier, Failure};
 use crate::frame::{Frame, page};
 use crate::gate::Admitted;
+use crate::remembered::Remembered;
 use crate::session::LoggedIn;
 use crate::visit::{NewVisitor, Visit, query};
 use crate::{Shared, cookie};
@@ -55,16 +56,22 @@ pub(crate) async fn submit(
     State(state): State<Shared>,
     visit: Visit,
     admitted: Admitted,
+    headers: HeaderMap,
     CheckedForm(fields): CheckedForm,
 ) -> Result<Response, Failure> {
+    let replaces = cookie::read(&headers, cookie::SESSION).map(str::to_owned);
     let user = fields.text("user").trim();
     let password = Secret::new(fields.text("password").to_owned());
     let again = |status, error| {
         let f = Frame::new(&state.portal, &visit, "login", "login-title").at(&admitted);
         page(status, &LoginPage { f, user: user.chars().take(100).collect(), explanation: None, error: Some(error) })
     };
-    match state.authority.login(&admitted.identity, user, password).await {
-        Ok(session) => Ok(begin(&session, state.authority.now())),
+    match state.authority.login(&admitted.identity, user, password, replaces.as_deref()).await {
+        Ok(session) => {
+            let mut response = begin(&session, state.authority.now());
+            response.headers_mut().append(SET_COOKIE, Remembered::of(&admitted.identity).line());
+            Ok(response)
+        }
         Err(LoginError::WrongCredentials) => again(StatusCode::UNAUTHORIZED, visit.lang.t("login-wrong")),
         Err(LoginError::Locked { until }) => {
             let seconds = (until.0 - state.authority.now().0).max(1);

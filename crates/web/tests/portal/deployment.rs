@@ -9,7 +9,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
-use tegata_authority::{Authority, KeyPool, NewUser, Parts, Rules};
+use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, Rules};
 use tegata_core::access::{Actor, Role};
 use tegata_core::cert::{CertRecord, RevocationReason};
 use tegata_core::id::Fingerprint;
@@ -154,7 +154,8 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
 
 async fn issue(authority: &Authority, operator: &Actor, terminal: &Terminal, end: Option<&str>) -> CertRecord {
     let end = end.map(|text| Timestamp::parse(text).expect("a time"));
-    let handover = authority.issue(operator, terminal, end, None).await.expect("issued");
+    let handover =
+        authority.issue(operator, terminal, IssueOrder { end, ..IssueOrder::default() }).await.expect("issued");
     authority.handed_over(operator, &handover.certificate).await.expect("handed over");
     handover.certificate
 }
