@@ -128,7 +128,7 @@ CREATE TABLE throttle (
 CREATE INDEX throttle_by_age ON throttle (last_failure_at);
 
 CREATE TABLE audit (
-    sequence    bigint PRIMARY KEY,
+    sequence    bigint PRIMARY KEY CHECK (sequence > 0),
     at          bigint NOT NULL,
     actor_kind  text   NOT NULL COLLATE "C",
     actor_name  text   NOT NULL COLLATE "C",

@@ -120,7 +120,8 @@ fn files(checked: &Checked, findings: &mut Vec<Finding>) {
         findings.push(good("the root CA's key is offline"));
     }
     let mut private = vec![keys.join("issuing.sealed"), keys.join("vault.sealed")];
-    private.push(checked.path(&checked.config.store.database));
+    private.extend(checked.database().iter().filter_map(|database| database.file().map(Path::to_owned)));
+    private.extend(checked.config.store.password_file.as_ref().map(|path| checked.path(path)));
     private.extend(checked.config.server.key_file.as_ref().map(|path| checked.path(path)));
     for path in private {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
