@@ -112,7 +112,7 @@ impl Deployment {
     }
 
     pub async fn revoke(&self, cert: &CertRecord) {
-        self.authority.revoke(&self.operator, cert, RevocationReason::KeyCompromise).await.expect("revoked");
+        self.authority.revoke(&self.operator, cert, RevocationReason::Unspecified).await.expect("revoked");
     }
 
     /// As the listener would at the first handshake.
