@@ -184,13 +184,21 @@ impl Authority {
 
     /// The files of a [`Handover`] are safely where they should be: the register forgets key and password.
     pub async fn handed_over(&self, actor: &Actor, certificate: &CertRecord) -> Result<(), AuthorityError> {
-        let (id, now) = (certificate.id, self.now());
-        let fetched = self.0.store.write(move |tx| Box::pin(async move { tx.mark_downloaded(id, now).await }));
-        match fetched.await {
-            Ok(()) | Err(StoreError::NotFound { .. }) => {} // not found: a hand-over that was finished before
-            Err(error) => return Err(error.into()),
-        }
-        self.erase(actor, certificate, "handed over").await?;
+        let place = (certificate.customer, certificate.terminal);
+        let entry = about(self.entry(actor, place, Action::BundleErased, "handed over"), certificate.serial);
+        let id = certificate.id;
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                match tx.mark_downloaded(id, entry.at).await {
+                    Ok(()) => {}
+                    Err(StoreError::NotFound { .. }) => return Ok(()), // a hand-over that was finished before
+                    Err(error) => return Err(error),
+                }
+                tx.erase_bundle(id, entry.at).await?;
+                tx.append_audit(&entry).await.map(|_| ())
+            })
+        });
+        write.await?;
         self.forget_on_disk().await;
         Ok(())
     }

@@ -87,13 +87,6 @@
     follow();
   }
 
-  // Once the file was fetched, the button for the next step becomes the prominent one too.
-  function nextStep() {
-    document.querySelectorAll('[data-next-after]').forEach((next) => {
-      document.getElementById(next.dataset.nextAfter)?.addEventListener('click', () => next.classList.add('button--primary'));
-    });
-  }
-
   // One click, one request. The server is safe against the second one; this only spares the reader a doubt.
   function doubleSubmitGuard() {
     const release = new Map();
@@ -131,7 +124,7 @@
     document.querySelectorAll('[data-print]').forEach((button) => button.addEventListener('click', () => window.print()));
   }
 
-  for (const part of [upgradeDialog, copyButton, formatChoice, nextStep, doubleSubmitGuard, printButtons]) {
+  for (const part of [upgradeDialog, copyButton, formatChoice, doubleSubmitGuard, printButtons]) {
     try {
       part();
     } catch (error) {
