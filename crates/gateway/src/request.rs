@@ -14,7 +14,7 @@ use hyper::body::{Body, Bytes, Incoming};
 use tegata_core::peer::{Peer, PeerState, Presented};
 use tower::{Service, ServiceExt};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, Watched};
 use crate::body::{BodyError, RequestBody, ResponseBody};
 use crate::limits::{Limits, MAX_HEADER_FIELDS};
 use crate::tls::{TlsFront, TlsInfo};
@@ -34,6 +34,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// The plain side of its HTTP/1.1 connection, watched for progress.
+    pub(crate) fn watch<IO>(&self, io: IO) -> Watched<IO> {
+        Watched { io, activity: Arc::clone(&self.activity) }
+    }
+
     /// Answers one request.
     pub(crate) async fn answer<S, B>(
         self: Arc<Self>,
