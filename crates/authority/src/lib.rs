@@ -8,6 +8,7 @@ mod issue;
 mod keypool;
 mod login;
 mod password;
+mod pickup;
 mod renew;
 mod revoke;
 
@@ -36,6 +37,7 @@ pub use error::AuthorityError;
 pub use issue::{IssueError, IssuingCa, ServerCertificate};
 pub use keypool::KeyPool;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
+pub use pickup::{PickUp, PickUpError, PickUpRules};
 pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, RenewalView};
 pub use revoke::RevokeError;
 

@@ -121,18 +121,35 @@ struct Made {
 impl Authority {
     /// Renews the presented certificate for its terminal, or returns the bundle that already waits for it.
     pub async fn renew(&self, session: &Session, presented: &PeerCert) -> Result<Bundle, RenewError> {
-        let turn = self.0.turns.of(session.terminal);
-        let _turn = turn.lock().await;
-        let identity = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
-        if identity.terminal.id != session.terminal {
+        if presented.terminal != session.terminal {
             return Err(PermitError::OtherTerminal.into());
         }
-        let window = self.0.rules.terminal_profile.renewal_window();
+        self.renew_by(Some(&session.actor), presented, None).await
+    }
+
+    /// The same for a program, which has nothing to show but its certificate. `window` can widen the profile's and never narrows it.
+    pub async fn renew_terminal(&self, presented: &PeerCert, window: Option<Days>) -> Result<Bundle, RenewError> {
+        self.renew_by(None, presented, window).await
+    }
+
+    /// `person` is who sits at the terminal; without one, the terminal itself acts.
+    async fn renew_by(
+        &self,
+        person: Option<&Actor>,
+        presented: &PeerCert,
+        window: Option<Days>,
+    ) -> Result<Bundle, RenewError> {
+        let turn = self.0.turns.of(presented.terminal);
+        let _turn = turn.lock().await;
+        let identity = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
+        let actor = person.cloned().unwrap_or_else(|| identity.actor());
+        let usual = self.0.rules.terminal_profile.renewal_window();
+        let window = window.map_or(usual, |window| window.max(usual));
         let permit = match renewal::permit(&identity.certificate, &identity.terminal, window, self.now()) {
             Ok(permit) => permit,
             Err(refused) => {
-                let place = (session.customer, session.terminal);
-                let entry = self.entry(&session.actor, place, Action::RenewalRequested, refused.to_string());
+                let place = (identity.customer.id, identity.terminal.id);
+                let entry = self.entry(&actor, place, Action::RenewalRequested, refused.to_string());
                 let entry = Entry { outcome: Outcome::Refused, ..about(entry, presented.serial) };
                 self.append(entry).await?;
                 return Err(refused.into());
@@ -142,7 +159,7 @@ impl Authority {
             return Ok(bundle);
         }
         let made = self.make(permit, &identity.terminal, &identity.customer, None, None).await?;
-        let renewed = (session.actor.clone(), Some(identity.certificate.serial));
+        let renewed = (actor, Some(identity.certificate.serial));
         self.keep(made, &identity.terminal, &identity.customer, renewed).await
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tegata_core::profile::{Profile, ProfileError, ProfileSettings, Purpose};
+use tegata_core::profile::{LONGEST_DETOUR_DAYS, Profile, ProfileError, ProfileSettings, Purpose};
 use tegata_core::secret::Secret;
 use tegata_core::terminal::{FileNameError, FileNameTemplate};
 use tegata_pki::lint::{is_dns_name, is_http_url};
@@ -30,6 +30,8 @@ pub struct Config {
     pub profile: BTreeMap<String, ProfileSettings>,
     /// What people see.
     pub portal: Portal,
+    /// The listener for ORCA's own programs; absent means that there is none.
+    pub orca: Option<Orca>,
     /// Logging.
     #[serde(default)]
     pub log: Log,
@@ -66,6 +68,64 @@ pub struct Server {
     pub connections: usize,
     /// Seconds that running requests get when the server stops.
     pub drain_seconds: u64,
+}
+
+/// `[orca]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Orca {
+    /// Address and port for the programs.
+    pub listen: SocketAddr,
+    /// The address that the programs are told to fetch their file from.
+    pub url: String,
+    /// Names and addresses for its server certificate, when our own CA issues it.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// PEM chain of a server certificate from elsewhere.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM key of that certificate.
+    pub key_file: Option<PathBuf>,
+    /// Why TLS 1.2 has to be accepted here; absent means TLS 1.3 only.
+    pub allow_tls12: Option<String>,
+    /// Days before its end from which a program may renew; the profile's window where that is wider.
+    pub window_days: Option<i64>,
+    /// For how many minutes a file can be fetched at the address that a program was given.
+    #[serde(default = "pickup_minutes")]
+    pub pickup_minutes: i64,
+    /// How often it can be fetched there.
+    #[serde(default = "pickup_downloads")]
+    pub pickup_downloads: u32,
+}
+
+fn pickup_minutes() -> i64 {
+    15
+}
+
+fn pickup_downloads() -> u32 {
+    5
+}
+
+/// How a listener gets its server certificate: from files, or from our own CA for these names.
+#[derive(Debug, Clone)]
+pub struct ServerNames {
+    /// Names and addresses.
+    pub hosts: Vec<String>,
+    /// PEM chain and PEM key, relative to the file.
+    pub files: Option<(PathBuf, PathBuf)>,
+}
+
+impl Server {
+    /// How the portal gets its certificate.
+    pub fn names(&self) -> ServerNames {
+        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
+    }
+}
+
+impl Orca {
+    /// How this listener gets its certificate.
+    pub fn names(&self) -> ServerNames {
+        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
+    }
 }
 
 /// `[store]`
@@ -235,6 +295,7 @@ impl Checked {
         };
         let terminal_profile = profile("terminal", Purpose::Client, "client")?;
         let server_profile = profile("server", Purpose::Server, "server")?;
+        check_window(&config, &terminal_profile)?;
         let file_name = FileNameTemplate::new(&config.portal.file_name)?;
         Ok(Self { config, terminal_profile, server_profile, file_name })
     }
@@ -268,19 +329,8 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
             return wrong("server.url / server.alias_urls", url, "https://host[:port] without a slash at the end");
         }
     }
-    if server.certificate_file.is_some() != server.key_file.is_some() {
-        return wrong("server.certificate_file", &"set alone", "set together with server.key_file");
-    }
-    if server.certificate_file.is_none() && server.hosts.is_empty() {
-        return wrong("server.hosts", &"empty", "at least one name, or server.certificate_file and key_file");
-    }
-    if let Some(host) = server.hosts.iter().find(|host| host.parse::<IpAddr>().is_err() && !is_dns_name(host)) {
-        return wrong(
-            "server.hosts",
-            host,
-            "host names such as portal.example.jp (a leading `*.` is allowed) or IP addresses",
-        );
-    }
+    let alone = server.certificate_file.is_some() != server.key_file.is_some();
+    check_server_names(&server.names(), alone, "server.hosts", "server.certificate_file")?;
     for url in config.authority.crl_urls.iter().chain(&config.authority.issuer_urls) {
         if !is_http_url(url) {
             return wrong(
@@ -296,11 +346,67 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn check_server_names(
+    names: &ServerNames,
+    alone: bool,
+    hosts: &'static str,
+    file: &'static str,
+) -> Result<(), ConfigError> {
+    let wrong = |setting, value: &str, expected| Err(ConfigError::Value { setting, value: value.to_owned(), expected });
+    if alone {
+        return wrong(file, "set alone", "set together with key_file, or neither of both");
+    }
+    if names.files.is_none() && names.hosts.is_empty() {
+        return wrong(hosts, "empty", "at least one name, or certificate_file and key_file");
+    }
+    match names.hosts.iter().find(|host| host.parse::<IpAddr>().is_err() && !is_dns_name(host)) {
+        Some(host) => {
+            wrong(hosts, host, "host names such as portal.example.jp (a leading `*.` is allowed) or IP addresses")
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_orca(orca: &Orca) -> Result<(), ConfigError> {
+    let wrong = |setting, value: &dyn ToString, expected| {
+        Err(ConfigError::Value { setting, value: value.to_string(), expected })
+    };
+    if !is_base_url(&orca.url) {
+        return wrong("orca.url", &orca.url, "https://host[:port] without a slash at the end");
+    }
+    let alone = orca.certificate_file.is_some() != orca.key_file.is_some();
+    check_server_names(&orca.names(), alone, "orca.hosts", "orca.certificate_file")?;
+    if orca.allow_tls12.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
+        return wrong("orca.allow_tls12", &"empty", "the reason for which TLS 1.2 is needed, or absent");
+    }
+    if !(1..=1440).contains(&orca.pickup_minutes) {
+        return wrong("orca.pickup_minutes", &orca.pickup_minutes, "1 to 1440");
+    }
+    if !(1..=100).contains(&orca.pickup_downloads) {
+        return wrong("orca.pickup_downloads", &orca.pickup_downloads, "1 to 100");
+    }
+    Ok(())
+}
+
+/// The programs themselves ask from two calendar months on, so a narrower window would refuse them. A wider one than the profile's must
+/// leave room for the days that a renewal carries over.
+fn check_window(config: &Config, terminal: &Profile) -> Result<(), ConfigError> {
+    let Some(days) = config.orca.as_ref().and_then(|orca| orca.window_days) else { return Ok(()) };
+    let widest = terminal.carry_over().0 - LONGEST_DETOUR_DAYS;
+    if (62..=widest.max(terminal.renewal_window().0)).contains(&days) {
+        return Ok(());
+    }
+    let expected =
+        "62 or more, and at most carry_over_days - 31 of the terminal profile: more would take unused days away";
+    Err(ConfigError::Value { setting: "orca.window_days", value: days.to_string(), expected })
+}
+
 fn check_values(config: &Config) -> Result<(), ConfigError> {
     let wrong = |setting, value: &dyn ToString, expected| {
         Err(ConfigError::Value { setting, value: value.to_string(), expected })
     };
     check_names(config)?;
+    config.orca.as_ref().map_or(Ok(()), check_orca)?;
     let server = &config.server;
     if server.trust_max_age_seconds < 5 {
         return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
@@ -363,6 +469,34 @@ mod tests {
         assert!(message.contains("unknown field `colour`") && message.contains("line"), "{message}");
     }
 
+    const ORCA: &str = "[orca]\nlisten = \"127.0.0.1:8444\"\nurl = \"https://orca.example.jp\"\nhosts = [\"orca.example.jp\"]\nwindow_days = 70\n";
+
+    #[test]
+    fn the_listener_for_programs_is_absent_unless_it_is_configured() {
+        assert!(parse(EXAMPLE).expect("valid").config.orca.is_none());
+        let orca = parse(&format!("{EXAMPLE}\n{ORCA}")).expect("valid").config.orca.expect("there");
+        assert_eq!((orca.pickup_minutes, orca.pickup_downloads, orca.window_days), (15, 5, Some(70)));
+        assert_eq!(orca.allow_tls12, None, "TLS 1.3 only, unless a reason is given");
+        let longest = ORCA.replace("window_days = 70", "window_days = 99");
+        parse(&format!("{EXAMPLE}\n{longest}")).expect("130 - 31 days leave room");
+    }
+
+    /// The commented sample of the section is itself valid.
+    #[test]
+    fn the_sample_of_the_listener_for_programs_is_accepted() {
+        let (_, rest) = EXAMPLE.split_once("# [orca]\n").expect("in the sample");
+        let lines: Vec<&str> = rest.lines().take_while(|line| !line.is_empty()).collect();
+        let set = |line: &&str| {
+            line.strip_prefix("# ")
+                .filter(|rest| rest.split_once(" = ").is_some_and(|(name, _)| !name.contains(' ')))
+                .map(str::to_owned)
+        };
+        let text: Vec<String> = lines.iter().filter_map(set).filter(|line| !line.contains("_file")).collect();
+        let checked = parse(&format!("{EXAMPLE}\n[orca]\n{}\n", text.join("\n"))).expect("valid");
+        assert!(checked.config.orca.expect("there").allow_tls12.is_some());
+        assert!(text.len() >= 6, "{text:?}");
+    }
+
     #[test]
     fn nothing_has_a_default_validity() {
         let text = EXAMPLE.replace("validity_years = 3\n", "");
@@ -383,6 +517,15 @@ mod tests {
         };
         refused("url = \"https://portal.example.jp\"", "url = \"https://https://portal.example.jp\"", "server.url");
         refused("hosts = [\"portal.example.jp\"", "hosts = [\"https://portal.example.jp\"", "server.hosts");
+        let orca = |line: &str| format!("{}\n\n[log]", ORCA.replace("window_days = 70\n", &format!("{line}\n")));
+        refused("[log]", &orca("window_days = 61"), "orca.window_days");
+        refused("[log]", &orca("window_days = 100"), "orca.window_days");
+        refused("[log]", &orca("allow_tls12 = \" \""), "orca.allow_tls12");
+        refused("[log]", &orca("pickup_minutes = 0"), "orca.pickup_minutes");
+        refused("[log]", &orca("pickup_downloads = 0"), "orca.pickup_downloads");
+        refused("[log]", &orca("key_file = \"key.pem\""), "orca.certificate_file");
+        refused("[log]", &ORCA.replace("https://orca.example.jp", "https://orca.example.jp/"), "orca.url");
+        refused("[log]", &ORCA.replace("[\"orca.example.jp\"]", "[]"), "orca.hosts");
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }

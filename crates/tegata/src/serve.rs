@@ -10,19 +10,20 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tegata_authority::Authority;
 use tegata_authority::custody::Passphrase;
+use tegata_authority::{Authority, PickUpRules};
 use tegata_core::time::{Clock, Days};
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Listener};
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
+use tegata_gateway::trust::Trust;
 use tegata_store::{ServeLock, Store};
-use tegata_web::{Health, HealthCheck, PortalConfig, Tile, WebState};
+use tegata_web::{Health, HealthCheck, OrcaState, PortalConfig, Tile, WebState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{Checked, LogFormat};
+use crate::config::{Checked, LogFormat, Orca, ServerNames};
 use crate::deployment;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::trust_feed::{TrustFeed, notice_first_use};
@@ -64,9 +65,36 @@ pub struct Server {
     front: Arc<TlsFront>,
     certificate: Arc<ServerCert>,
     listener: Listener,
+    orca: Option<OrcaDoor>,
     operations: Listener,
     metrics: PrometheusHandle,
     _lock: ServeLock,
+}
+
+/// The listener for ORCA's own programs.
+struct OrcaDoor {
+    listener: Listener,
+    front: Arc<TlsFront>,
+    certificate: Arc<ServerCert>,
+    settings: Orca,
+}
+
+impl OrcaDoor {
+    async fn bind(checked: &Checked, authority: &Authority, trust: &Trust) -> anyhow::Result<Option<Self>> {
+        let Some(settings) = checked.config.orca.clone() else { return Ok(None) };
+        let listener = Listener::bind(settings.listen).await.context("orca.listen")?;
+        let certificate = Arc::new(server_certificate(checked, authority, &settings.names()).await.context("[orca]")?);
+        let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
+        let front = TlsFront::new(tls, certificate.clone(), trust.clone(), Arc::new(SystemClock))?;
+        Ok(Some(Self { listener, front, certificate, settings }))
+    }
+
+    fn state(&self, authority: Authority) -> OrcaState {
+        let Orca { window_days, pickup_minutes, pickup_downloads, .. } = self.settings;
+        let rules =
+            PickUpRules { window: window_days.map(Days), seconds: pickup_minutes * 60, downloads: pickup_downloads };
+        OrcaState { authority, rules, url: self.settings.url.clone(), entropy: Arc::new(SystemEntropy) }
+    }
 }
 
 impl Server {
@@ -83,10 +111,23 @@ impl Server {
         let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
         let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
         let feed = TrustFeed::start(authority.clone(), max_age).await?;
-        let certificate = Arc::new(server_certificate(&checked, &authority).await?);
+        let orca = OrcaDoor::bind(&checked, &authority, feed.trust()).await?;
+        let certificate = Arc::new(server_certificate(&checked, &authority, &settings.names()).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
-        Ok(Self { authority, store, feed, front, certificate, listener, operations, metrics, _lock: lock, checked })
+        Ok(Self {
+            authority,
+            store,
+            feed,
+            front,
+            certificate,
+            listener,
+            orca,
+            operations,
+            metrics,
+            _lock: lock,
+            checked,
+        })
     }
 
     /// The address people type.
@@ -97,6 +138,11 @@ impl Server {
     /// Other names of it.
     pub fn alias_urls(&self) -> &[String] {
         &self.checked.config.server.alias_urls
+    }
+
+    /// Where ORCA's programs renew, if they may.
+    pub fn orca_url(&self) -> Option<&str> {
+        self.orca.as_ref().map(|orca| orca.settings.url.as_str())
     }
 
     /// Where `/metrics` is.
@@ -122,8 +168,19 @@ impl Server {
         let plain_limits = Limits { drain_timeout: Duration::from_secs(1), ..Limits::default() };
         let jobs = tokio::spawn(self.feed.clone().follow(self.store.commits()));
         let sweeper = tokio::spawn(sweep(self.authority.clone()));
-        let keeper =
-            tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), self.certificate.clone()));
+        let keep = |names, certificate| {
+            tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), names, certificate))
+        };
+        let mut background = vec![jobs, sweeper, keep(settings.names(), self.certificate.clone())];
+        let orca = self.orca.map(|orca| {
+            background.push(keep(orca.settings.names(), orca.certificate.clone()));
+            let programs = tegata_web::orca_router(orca.state(self.authority.clone()))
+                .layer(from_fn_with_state(self.feed.clone(), notice_first_use));
+            // These programs send a few bytes and go; nothing of theirs is worth waiting for.
+            let limits = Limits { max_body_bytes: 4096, idle_timeout: Duration::from_secs(10), ..limits.clone() };
+            tracing::info!(address = %orca.listener.local_address(), url = orca.settings.url, "open for ORCA's programs");
+            tokio::spawn(orca.listener.serve(Door::OldPrograms(orca.front), limits, programs, wait(stopped.clone())))
+        });
         tracing::info!(address = %self.listener.local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);
         let door = self.listener.serve(Door::Tls(self.front.clone()), limits, portal, wait(stopped.clone()));
@@ -135,7 +192,10 @@ impl Server {
         stop.send_replace(true);
         door.await?;
         plain.await?;
-        for job in [jobs, sweeper, keeper] {
+        if let Some(orca) = orca {
+            orca.await?;
+        }
+        for job in background {
             job.abort();
         }
         self.authority.close().await;
@@ -197,34 +257,36 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
-/// The certificate for browsers: from the configured files, or a fresh one of our own CA.
-async fn server_certificate(checked: &Checked, authority: &Authority) -> anyhow::Result<ServerCert> {
-    let settings = &checked.config.server;
+/// The certificate of a listener: from the configured files, or a fresh one of our own CA.
+async fn server_certificate(
+    checked: &Checked,
+    authority: &Authority,
+    names: &ServerNames,
+) -> anyhow::Result<ServerCert> {
     let now = SystemClock.now();
-    if let (Some(chain), Some(key)) = (&settings.certificate_file, &settings.key_file) {
+    if let Some((chain, key)) = &names.files {
         return Ok(ServerCert::from_files(&checked.path(chain), &checked.path(key), now)?);
     }
-    let issued = authority.issue_server(&settings.hosts).await.context("no server certificate for server.hosts")?;
+    let issued = authority.issue_server(&names.hosts).await.context("no server certificate for these hosts")?;
     Ok(ServerCert::from_der(issued.chain, &issued.key, now)?)
 }
 
 /// Looks at the certificate's files every few seconds, or replaces our own certificate before it ends.
-async fn keep_certificate(checked: Checked, authority: Authority, certificate: Arc<ServerCert>) {
-    let settings = &checked.config.server;
+async fn keep_certificate(checked: Checked, authority: Authority, names: ServerNames, certificate: Arc<ServerCert>) {
     let mut ticks = tokio::time::interval(CERTIFICATE_CHECK);
     let mut complaint = String::new();
     let mut not_before_next_try = SystemClock.now();
     loop {
         ticks.tick().await;
         let now = SystemClock.now();
-        let outcome = if settings.certificate_file.is_some() {
+        let outcome = if names.files.is_some() {
             certificate.reload_if_changed(now).map(|reload| match reload {
                 Reload::Replaced { not_after } => tracing::info!(%not_after, "the server certificate was read again"),
                 Reload::Unchanged => {}
             })
         } else if now >= not_before_next_try && is_due(&checked, &authority, &certificate) {
             not_before_next_try = now.plus_seconds(3600);
-            match authority.issue_server(&settings.hosts).await {
+            match authority.issue_server(&names.hosts).await {
                 Ok(issued) => certificate.replace(issued.chain, &issued.key, now),
                 Err(error) => {
                     tracing::error!(%error, "the server certificate could not be replaced; it is tried again in an hour");

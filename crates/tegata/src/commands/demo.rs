@@ -116,15 +116,15 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
          `tegata init` makes a real deployment",
         args.listen
     );
-    let listen = concrete(args.listen)?;
+    let ports = Ports::find(args.listen)?;
     if !args.dir.join(CONFIG_FILE).exists() {
-        stage(&args.dir, listen).await?;
+        stage(&args.dir, ports).await?;
     }
     let passphrase = Passphrase::new(std::fs::read(args.dir.join(PASSPHRASE_FILE))?)?;
     let cast: Cast = serde_json::from_slice(&std::fs::read(args.dir.join(CAST_FILE))?)?;
     let mut checked = deployment::config(&args.dir.join(CONFIG_FILE))?;
     serve::start_log(&checked);
-    move_to(&mut checked, listen);
+    move_to(&mut checked, ports);
     let server = serve::Server::bind(checked, &passphrase).await?;
     let ready = ready_document(&server, &cast);
     let ready_file = args.dir.join(READY_FILE);
@@ -144,16 +144,36 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     ended
 }
 
-/// Port 0 becomes a free port, so that it can be written into addresses.
-fn concrete(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
-    if listen.port() != 0 {
-        return Ok(listen);
+/// Where the demo listens.
+#[derive(Clone, Copy)]
+struct Ports {
+    portal: SocketAddr,
+    orca: SocketAddr,
+}
+
+impl Ports {
+    /// Port 0 becomes a free port, so that it can be written into addresses; the programs' listener has the next one, or a free one too.
+    fn find(listen: SocketAddr) -> anyhow::Result<Self> {
+        let next = match listen.port() {
+            0 => 0,
+            port => port.checked_add(1).context("--listen: the port after it is needed too")?,
+        };
+        let orca = SocketAddr::new(listen.ip(), next);
+        if next != 0 {
+            return Ok(Self { portal: listen, orca });
+        }
+        // Both are held until both are known: they are not the same.
+        let (one, two) = (std::net::TcpListener::bind(listen)?, std::net::TcpListener::bind(orca)?);
+        Ok(Self { portal: one.local_addr()?, orca: two.local_addr()? })
     }
-    Ok(std::net::TcpListener::bind(listen).and_then(|socket| socket.local_addr())?)
 }
 
 /// The demo may be started again on another port.
-fn move_to(checked: &mut Checked, listen: SocketAddr) {
+fn move_to(checked: &mut Checked, Ports { portal: listen, orca }: Ports) {
+    if let Some(settings) = &mut checked.config.orca {
+        settings.listen = orca;
+        settings.url = format!("https://localhost:{}", orca.port());
+    }
     let server = &mut checked.config.server;
     server.listen = listen;
     server.url = format!("https://localhost:{}", listen.port());
@@ -166,6 +186,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
     json!({
         "url": server.url(),
         "alias_urls": server.alias_urls(),
+        "orca_url": server.orca_url(),
         "operations_url": format!("http://{}", server.operations_address()),
         "ca_pem": "ca.pem",
         "config": CONFIG_FILE,
@@ -176,7 +197,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
 }
 
 /// Makes the deployment beside `dir` and moves it into place when it is complete.
-async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+async fn stage(dir: &Path, ports: Ports) -> anyhow::Result<()> {
     if dir.exists() && std::fs::read_dir(dir).map(|mut d| d.next().is_some()).unwrap_or(true) {
         anyhow::bail!(
             "{} exists and is not a demo: nothing was changed; name another folder with --dir",
@@ -188,7 +209,7 @@ async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let passphrase = Passphrase::new(passphrase_text.expose().clone().into_bytes())?;
     let present = SystemClock.now();
     let clock = Arc::new(StageClock(AtomicI64::new(present.plus_years_jst(-4).0)));
-    init::create(&staging, &configuration(listen), "Tegata デモ認証局", &passphrase, &*clock).await?;
+    init::create(&staging, &configuration(ports), "Tegata デモ認証局", &passphrase, &*clock).await?;
     write_private(&staging.join(PASSPHRASE_FILE), format!("{}\n", passphrase_text.expose()).as_bytes())?;
     let checked = deployment::config(&staging.join(CONFIG_FILE))?;
     let store = deployment::register(&checked).await?;
@@ -203,7 +224,7 @@ async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// The sample configuration, on loopback. The tiles lead to pages of the portal itself: no application stands behind this gate yet.
-fn configuration(listen: SocketAddr) -> String {
+fn configuration(Ports { portal: listen, orca }: Ports) -> String {
     let (start, _) = EXAMPLE.split_once("# Tiles of the master menu").unwrap_or((EXAMPLE, ""));
     let hosts = r#"["localhost", "alt1.localhost", "alt2.localhost", "127.0.0.1", "::1"]"#;
     let port = listen.port();
@@ -214,7 +235,13 @@ fn configuration(listen: SocketAddr) -> String {
         .replace("https://alt1.portal.example.jp", &format!("https://alt1.localhost:{port}"))
         .replace("https://alt2.portal.example.jp", &format!("https://alt2.localhost:{port}"))
         .replace("https://portal.example.jp", &format!("https://localhost:{port}"));
+    let programs = format!(
+        "[orca]\nlisten = \"{orca}\"\nurl = \"https://localhost:{}\"\nhosts = {hosts}\n\
+         allow_tls12 = \"demo: monsiaj speaks TLS 1.2 only\"\n\n",
+        orca.port()
+    );
     settings
+        + &programs
         + "[[portal.application]]\nname_ja = \"この端末の証明書\"\nname_en = \"This terminal's certificate\"\nurl = \"/check\"\n\n\
            [[portal.application]]\nname_ja = \"操作ログ\"\nname_en = \"Operation log\"\nurl = \"/log\"\n"
 }
@@ -382,11 +409,20 @@ mod tests {
 
     #[test]
     fn the_demo_configuration_is_valid_and_stays_on_loopback() {
-        let text = configuration("127.0.0.1:8443".parse().expect("an address"));
+        let text = configuration(Ports::find("127.0.0.1:8443".parse().expect("an address")).expect("ports"));
         let checked = Checked::parse(&text, Path::new("tegata.toml"), Path::new("/tmp")).expect("valid");
         assert_eq!(checked.config.server.url, "https://localhost:8443");
         assert_eq!(checked.config.server.alias_urls[0], "https://alt1.localhost:8443");
         assert!(checked.config.server.hosts.contains(&"alt1.localhost".to_owned()));
         assert_eq!(checked.config.portal.application.len(), 2);
+        let orca = checked.config.orca.expect("there");
+        assert_eq!(orca.url, "https://localhost:8444");
+        assert!(orca.listen.ip().is_loopback() && orca.allow_tls12.is_some());
+    }
+
+    #[test]
+    fn free_ports_are_two() {
+        let ports = Ports::find("127.0.0.1:0".parse().expect("an address")).expect("ports");
+        assert!(ports.portal.port() != 0 && ports.orca.port() != 0 && ports.portal != ports.orca);
     }
 }

@@ -92,6 +92,18 @@ fn tls(checked: &Checked, findings: &mut Vec<Finding>) {
             "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
         ),
     });
+    if let Some(orca) = &checked.config.orca {
+        findings.push(match &orca.allow_tls12 {
+            None => advice(
+                "the listener for ORCA's programs speaks TLS 1.3 only: monsiaj cannot connect to it",
+                "write the reason into orca.allow_tls12 if monsiaj is in use",
+            ),
+            Some(reason) => advice(
+                format!("TLS 1.2 is on for ORCA's programs (orca.allow_tls12): {reason}"),
+                "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
+            ),
+        });
+    }
     if checked.config.server.alias_urls.is_empty() {
         findings.push(advice(
             "no alias host name: 「証明書を選び直す」 can only say \"close the browser\"",
@@ -122,7 +134,8 @@ fn files(checked: &Checked, findings: &mut Vec<Finding>) {
     let mut private = vec![keys.join("issuing.sealed"), keys.join("vault.sealed")];
     private.extend(checked.database().iter().filter_map(|database| database.file().map(Path::to_owned)));
     private.extend(checked.config.store.password_file.as_ref().map(|path| checked.path(path)));
-    private.extend(checked.config.server.key_file.as_ref().map(|path| checked.path(path)));
+    let orca = checked.config.orca.as_ref().and_then(|orca| orca.key_file.as_ref());
+    private.extend(checked.config.server.key_file.iter().chain(orca).map(|path| checked.path(path)));
     for path in private {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match std::fs::metadata(&path) {
