@@ -2,5 +2,6 @@
 
 mod bed;
 mod login;
+mod pickup;
 mod renewal;
 mod revocation;

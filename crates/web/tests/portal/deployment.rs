@@ -9,7 +9,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
-use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, Rules};
+use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, PickUpRules, Rules};
 use tegata_core::access::{Actor, Role};
 use tegata_core::cert::{CertRecord, RevocationReason};
 use tegata_core::id::Fingerprint;
@@ -22,7 +22,7 @@ use tegata_core::time::{Clock, Timestamp};
 use tegata_pki::issue::Urls;
 use tegata_store::{Database, OpenMode, Store};
 use tegata_testkit::{FixedClock, Register, SeededEntropy};
-use tegata_web::{Health, PortalConfig, Tile, WebState, router};
+use tegata_web::{Health, OrcaState, PortalConfig, Tile, WebState, orca_router, router};
 use tower::ServiceExt;
 
 pub const USER: &str = "uketsuke";
@@ -104,6 +104,17 @@ impl Deployment {
             cookies: BTreeMap::new(),
             token: String::new(),
         }
+    }
+
+    /// A program of ORCA's that shows what this browser shows, at the listener for programs.
+    pub fn program(&self, browser: &Browser) -> Browser {
+        let state = OrcaState {
+            authority: self.authority.clone(),
+            rules: PickUpRules { window: None, seconds: 900, downloads: 5 },
+            url: "https://localhost:8444".into(),
+            entropy: Arc::new(SeededEntropy::new(12)),
+        };
+        Browser { router: orca_router(state), ..browser.clone() }
     }
 
     /// A certificate that our CA signed but the register does not know.
@@ -257,6 +268,13 @@ impl Browser {
         form: Option<Vec<u8>>,
         headers: &[(&str, &str)],
     ) -> Answer {
+        let form_type = form.as_ref().map(|_| (CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded"));
+        let headers: Vec<_> = headers.iter().copied().chain(form_type).collect();
+        self.send_as(method, path, form.unwrap_or_default(), &headers).await
+    }
+
+    /// Sends whatever it is told to, with its certificate and its cookies.
+    pub async fn send_as(&mut self, method: Method, path: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header(HOST, HOST_NAME);
         if !headers.iter().any(|(name, _)| *name == ACCEPT.as_str()) {
             request = request.header(ACCEPT, "text/html,*/*;q=0.8");
@@ -264,13 +282,10 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if form.is_some() {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        }
         for (name, value) in &self.cookies {
             request = request.header(COOKIE, format!("{name}={value}"));
         }
-        let request = request.extension(self.peer.clone()).body(form.map_or(Body::empty(), Body::from));
+        let request = request.extension(self.peer.clone()).body(Body::from(body));
         let answer = self.router.clone().oneshot(request.expect("a request")).await.expect("never fails");
         let (parts, body) = answer.into_parts();
         let body = to_bytes(body, 10_000_000).await.expect("a body").to_vec();

@@ -4,4 +4,5 @@
 mod coverage;
 mod deployment;
 mod forms;
+mod orca;
 mod walk;
