@@ -95,7 +95,7 @@ async fn l1_no_path_and_no_method_redirects_or_shows_a_page() {
 async fn l10_a_certificate_that_does_not_count_gets_the_exact_words() {
     let place = Deployment::new().await;
     let due = place.browser(&place.due);
-    let worth = |state| Browser { peer: tegata_core::peer::Peer { state, ..due.peer.clone() }, ..due.clone() };
+    let worth = |state| place.visitor(due.peer.presented.clone(), state);
     let check = async |browser: Browser, status, words: &str| {
         let program = place.program(&browser);
         for (method, path) in [(Method::POST, "/api/cert"), (Method::GET, "/api/cert/file?token=AAAA")] {
