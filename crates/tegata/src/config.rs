@@ -105,29 +105,6 @@ fn pickup_downloads() -> u32 {
     5
 }
 
-/// How a listener gets its server certificate: from files, or from our own CA for these names.
-#[derive(Debug, Clone)]
-pub struct ServerNames {
-    /// Names and addresses.
-    pub hosts: Vec<String>,
-    /// PEM chain and PEM key, relative to the file.
-    pub files: Option<(PathBuf, PathBuf)>,
-}
-
-impl Server {
-    /// How the portal gets its certificate.
-    pub fn names(&self) -> ServerNames {
-        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
-    }
-}
-
-impl Orca {
-    /// How this listener gets its certificate.
-    pub fn names(&self) -> ServerNames {
-        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
-    }
-}
-
 /// `[store]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -257,6 +234,29 @@ pub enum ConfigError {
         /// What would be accepted.
         expected: &'static str,
     },
+}
+
+/// How a listener gets its server certificate: from files, or from our own CA for these names.
+#[derive(Debug, Clone)]
+pub struct ServerNames {
+    /// Names and addresses.
+    pub hosts: Vec<String>,
+    /// PEM chain and PEM key, relative to the file.
+    pub files: Option<(PathBuf, PathBuf)>,
+}
+
+impl Server {
+    /// How the portal gets its certificate.
+    pub fn names(&self) -> ServerNames {
+        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
+    }
+}
+
+impl Orca {
+    /// How this listener gets its certificate.
+    pub fn names(&self) -> ServerNames {
+        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
+    }
 }
 
 /// A configuration whose parts have been checked against each other.
@@ -517,15 +517,17 @@ mod tests {
         };
         refused("url = \"https://portal.example.jp\"", "url = \"https://https://portal.example.jp\"", "server.url");
         refused("hosts = [\"portal.example.jp\"", "hosts = [\"https://portal.example.jp\"", "server.hosts");
-        let orca = |line: &str| format!("{}\n\n[log]", ORCA.replace("window_days = 70\n", &format!("{line}\n")));
-        refused("[log]", &orca("window_days = 61"), "orca.window_days");
-        refused("[log]", &orca("window_days = 100"), "orca.window_days");
-        refused("[log]", &orca("allow_tls12 = \" \""), "orca.allow_tls12");
-        refused("[log]", &orca("pickup_minutes = 0"), "orca.pickup_minutes");
-        refused("[log]", &orca("pickup_downloads = 0"), "orca.pickup_downloads");
-        refused("[log]", &orca("key_file = \"key.pem\""), "orca.certificate_file");
-        refused("[log]", &ORCA.replace("https://orca.example.jp", "https://orca.example.jp/"), "orca.url");
-        refused("[log]", &ORCA.replace("[\"orca.example.jp\"]", "[]"), "orca.hosts");
+        let orca = |from: &str, to: &str, setting: &str| {
+            refused("[log]", &format!("{}\n[log]", ORCA.replace(from, to)), setting);
+        };
+        orca("window_days = 70", "window_days = 61", "orca.window_days");
+        orca("window_days = 70", "window_days = 100", "orca.window_days");
+        orca("window_days = 70", "allow_tls12 = \" \"", "orca.allow_tls12");
+        orca("window_days = 70", "pickup_minutes = 0", "orca.pickup_minutes");
+        orca("window_days = 70", "pickup_downloads = 0", "orca.pickup_downloads");
+        orca("window_days = 70", "key_file = \"key.pem\"", "orca.certificate_file");
+        orca("https://orca.example.jp", "https://orca.example.jp/", "orca.url");
+        orca("[\"orca.example.jp\"]", "[]", "orca.hosts");
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }

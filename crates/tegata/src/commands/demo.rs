@@ -152,18 +152,18 @@ struct Ports {
 }
 
 impl Ports {
-    /// Port 0 becomes a free port, so that it can be written into addresses; the programs' listener has the next one, or a free one too.
+    /// Port 0 becomes a free port, so that it can be written into addresses. The programs' listener has the next port where that is free,
+    /// and a free one otherwise.
     fn find(listen: SocketAddr) -> anyhow::Result<Self> {
-        let next = match listen.port() {
-            0 => 0,
-            port => port.checked_add(1).context("--listen: the port after it is needed too")?,
-        };
-        let orca = SocketAddr::new(listen.ip(), next);
-        if next != 0 {
+        use std::net::TcpListener;
+        if listen.port() != 0 {
+            let next = SocketAddr::new(listen.ip(), listen.port().checked_add(1).unwrap_or(0));
+            let free = || TcpListener::bind(SocketAddr::new(listen.ip(), 0));
+            let orca = TcpListener::bind(next).or_else(|_| free())?.local_addr()?;
             return Ok(Self { portal: listen, orca });
         }
         // Both are held until both are known: they are not the same.
-        let (one, two) = (std::net::TcpListener::bind(listen)?, std::net::TcpListener::bind(orca)?);
+        let (one, two) = (TcpListener::bind(listen)?, TcpListener::bind(listen)?);
         Ok(Self { portal: one.local_addr()?, orca: two.local_addr()? })
     }
 }
@@ -409,7 +409,8 @@ mod tests {
 
     #[test]
     fn the_demo_configuration_is_valid_and_stays_on_loopback() {
-        let text = configuration(Ports::find("127.0.0.1:8443".parse().expect("an address")).expect("ports"));
+        let [portal, orca] = ["127.0.0.1:8443", "127.0.0.1:8444"].map(|text| text.parse().expect("an address"));
+        let text = configuration(Ports { portal, orca });
         let checked = Checked::parse(&text, Path::new("tegata.toml"), Path::new("/tmp")).expect("valid");
         assert_eq!(checked.config.server.url, "https://localhost:8443");
         assert_eq!(checked.config.server.alias_urls[0], "https://alt1.localhost:8443");
@@ -421,8 +422,14 @@ mod tests {
     }
 
     #[test]
-    fn free_ports_are_two() {
-        let ports = Ports::find("127.0.0.1:0".parse().expect("an address")).expect("ports");
-        assert!(ports.portal.port() != 0 && ports.orca.port() != 0 && ports.portal != ports.orca);
+    fn the_ports_are_two_and_a_taken_one_is_left_alone() {
+        let find = |text: String| Ports::find(text.parse().expect("an address")).expect("ports");
+        let free = find("127.0.0.1:0".into());
+        assert!(free.portal.port() != 0 && free.orca.port() != 0 && free.portal != free.orca);
+        let taken =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr().map(|at| (socket, at)));
+        let (_socket, at) = taken.expect("a free port");
+        let beside = find(format!("127.0.0.1:{}", at.port() - 1));
+        assert!(beside.portal.port() == at.port() - 1 && beside.orca != at && beside.orca.port() != 0);
     }
 }

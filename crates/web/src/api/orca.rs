@@ -162,7 +162,7 @@ async fn file(State(state): State<Orca>, method: Method, uri: Uri, request: Requ
 
 /// A register that does not answer is 「サーバメンテナンス中です」 to these programs; everything else has its log id.
 fn trouble(error: AuthorityError) -> Result<Response, Failure> {
-    if let AuthorityError::Store(error) = &error {
+    if error.is_of_the_register() {
         tracing::error!(%error, "a program could not be served: the register does not answer");
         return Ok(maintenance());
     }
