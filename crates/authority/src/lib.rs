@@ -47,6 +47,8 @@ use password::Passwords;
 pub struct Rules {
     /// What terminals' certificates are like.
     pub terminal_profile: Profile,
+    /// What agents' own certificates are like, where there are agents.
+    pub agent_profile: Option<Profile>,
     /// What our own listeners' certificates are like.
     pub server_profile: Profile,
     /// How a downloaded bundle is called.

@@ -203,7 +203,7 @@ fn ca_name(name: &CaName) -> der::Result<Name> {
     name::build(Some(&name.country), Some(&name.organization), Some(&name.common_name))
 }
 
-/// Builds the to-be-signed certificate of a terminal (RFC 5280 section 4.1.2) and lints it. The permit says for which terminal; it is
+/// Builds the to-be-signed certificate of a terminal, or of its agent where the profile is for agents (RFC 5280 section 4.1.2) and lints it. The permit says for which terminal; it is
 /// spent here. Fails with [`PrepareError::Lint`] naming the first broken rule.
 pub fn prepare(
     permit: Permit,
@@ -212,10 +212,11 @@ pub fn prepare(
     issuer: &IssuerCert,
     urls: &Urls,
 ) -> Result<Prepared, PrepareError> {
-    check_profile(profile, Purpose::Client, request.key, request.validity)?;
+    let wanted = if profile.purpose() == Purpose::Agent { Purpose::Agent } else { Purpose::Client };
+    check_profile(profile, wanted, request.key, request.validity)?;
     let subject = request.subject;
     let subject = name::build(Some(subject.country), Some(&subject.organization), Some(&subject.common_name))?;
-    let san = vec![extension::uri(&permit.terminal().san_uri())?];
+    let san = permit.terminal().san_uri(wanted).iter().map(|uri| extension::uri(uri)).collect::<der::Result<_>>()?;
     let spki = SubjectPublicKeyInfoOwned::from_der(request.key.spki_der())?;
     let mut extensions = vec![
         extension::key_usage(KeyUsages::DigitalSignature)?,

@@ -39,7 +39,8 @@ fn profile(purpose: Purpose) -> ProfileSettings {
     ProfileSettings {
         purpose,
         key_kinds: vec![KeyKind::P256, KeyKind::Rsa2048],
-        validity_years: 3,
+        validity_years: Some(3),
+        validity_days: None,
         renewal_window_days: 90,
         carry_over_days: 130,
         spread_days: 10,
@@ -58,6 +59,7 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
     let (ca, vault) = ceremony::open(&store, folders(), &pass, Urls::default(), &*clock).await.expect("opens");
     let rules = Rules {
         terminal_profile: profile(Purpose::Client).validate("terminal").expect("valid"),
+        agent_profile: Some(profile(Purpose::Agent).validate("agent").expect("valid")),
         server_profile: profile(Purpose::Server).validate("server").expect("valid"),
         file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("valid"),
         bundle_days: 7,
@@ -167,6 +169,7 @@ pub fn peer(cert: &CertRecord) -> PeerCert {
         serial: cert.serial,
         issuer: cert.issuer,
         terminal: cert.terminal,
+        purpose: Purpose::Client,
         not_before: cert.not_before,
         not_after: cert.not_after,
     }

@@ -18,6 +18,7 @@ use tegata_core::access::{Actor, Role};
 use tegata_core::cert::RevocationReason;
 use tegata_core::customer::Customer;
 use tegata_core::peer::PeerCert;
+use tegata_core::profile::Purpose;
 use tegata_core::secret::{Secret, import_password};
 use tegata_core::terminal::Terminal;
 use tegata_core::time::{Clock, Days, Timestamp};
@@ -309,6 +310,7 @@ impl Stage<'_> {
             serial: certificate.serial,
             issuer: certificate.issuer,
             terminal: certificate.terminal,
+            purpose: Purpose::Client,
             not_before: certificate.not_before,
             not_after: certificate.not_after,
         };

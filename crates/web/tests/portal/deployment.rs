@@ -83,6 +83,7 @@ impl Deployment {
             serial: cert.serial,
             issuer: cert.issuer,
             terminal: cert.terminal,
+            purpose: Purpose::Client,
             not_before: cert.not_before,
             not_after: cert.not_after,
         };
@@ -134,7 +135,8 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
         let settings = ProfileSettings {
             purpose,
             key_kinds: vec![KeyKind::P256],
-            validity_years: 3,
+            validity_years: Some(3),
+            validity_days: None,
             renewal_window_days: 90,
             carry_over_days: 130,
             spread_days: 10,
@@ -143,6 +145,7 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
     };
     let rules = Rules {
         terminal_profile: profile(Purpose::Client, "terminal"),
+        agent_profile: Some(profile(Purpose::Agent, "agent")),
         server_profile: profile(Purpose::Server, "server"),
         file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("a template"),
         bundle_days: 7,
