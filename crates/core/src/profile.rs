@@ -178,6 +178,11 @@ impl Profile {
         self.settings.key_kinds[0]
     }
 
+    /// The kind of key that programs should bring: P-256 where it may be, since it costs them the least.
+    pub fn preferred_key_kind(&self) -> KeyKind {
+        if self.allows(KeyKind::P256) { KeyKind::P256 } else { self.own_key_kind() }
+    }
+
     /// Whether a key of this kind may be certified.
     pub fn allows(&self, kind: KeyKind) -> bool {
         self.settings.key_kinds.contains(&kind)

@@ -75,6 +75,11 @@ pub fn validity(profile: &Profile, request: Request) -> Result<Validity, Schedul
     Ok(Validity { not_before: now.plus_seconds(-BACKDATE_SECONDS), not_after: chosen })
 }
 
+/// When a certificate that begins then was made.
+pub fn issued_at(not_before: Timestamp) -> Timestamp {
+    not_before.plus_seconds(BACKDATE_SECONDS)
+}
+
 /// An end chosen by the operator: any second to come, within what the profile, the key and the issuing CA permit.
 pub fn explicit_validity(profile: &Profile, request: Request, end: Timestamp) -> Result<Validity, ScheduleError> {
     let (limit, what) = limit(profile, request);

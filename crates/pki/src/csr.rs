@@ -1,7 +1,6 @@
 //! Certification requests (RFC 2986): reading one proves that whoever wrote it holds the key. Nothing but the key is ever certified: names
 //! come from the register and extensions from the profile. The names asked for are read only to be compared (RFC 7030 section 4.2.2).
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, VerificationAlgorithm,
@@ -9,8 +8,8 @@ use aws_lc_rs::signature::{
 use der::asn1::{ContextSpecific, SetOfVec};
 use der::{AnyRef, Decode, Encode, Reader, SliceReader, Tag, TagMode, TagNumber, Tagged};
 use spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
-use tegata_core::id::KeyHash;
 use tegata_core::profile::KeyKind;
+use tegata_core::terminal::Subject;
 use x509_cert::attr::Attribute;
 use x509_cert::ext::Extensions;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -47,7 +46,6 @@ pub enum CsrError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Csr {
     public_key: PublicKey,
-    key_hash: KeyHash,
     subject: Name,
     alternative_names: Vec<GeneralName>,
     wants_encrypted_key: bool,
@@ -78,14 +76,15 @@ impl Csr {
         &self.public_key
     }
 
-    /// The hash of that key.
-    pub fn key_hash(&self) -> KeyHash {
-        self.key_hash
-    }
-
     /// Whether the author wants a key that we make to come encrypted (RFC 7030 section 4.4.1).
     pub fn wants_encrypted_key(&self) -> bool {
         self.wants_encrypted_key
+    }
+
+    /// Whether the request asks for a terminal's subject and for `san_uri`.
+    pub fn asks_for_subject(&self, subject: &Subject, san_uri: &str) -> Result<(), NameMismatch> {
+        let expected = name::build(Some(subject.country), Some(&subject.organization), Some(&subject.common_name));
+        self.compare(&expected.map_err(|_| NameMismatch::Certificate)?, san_uri)
     }
 
     /// Whether the request asks for the names of `certificate` (DER) and for `san_uri`. Subjects are compared by the rules of RFC 5280
@@ -93,8 +92,12 @@ impl Csr {
     pub fn asks_for(&self, certificate: &[u8], san_uri: &str) -> Result<(), NameMismatch> {
         let envelope = Envelope::open(certificate).map_err(|_| NameMismatch::Certificate)?;
         let tbs = Tbs::from_der(envelope.signed).map_err(|_| NameMismatch::Certificate)?;
-        if !name::same(&self.subject, &tbs.subject) {
-            let (expected, found) = (tbs.subject.to_string(), self.subject.to_string());
+        self.compare(&tbs.subject, san_uri)
+    }
+
+    fn compare(&self, subject: &Name, san_uri: &str) -> Result<(), NameMismatch> {
+        if !name::same(&self.subject, subject) {
+            let (expected, found) = (subject.to_string(), self.subject.to_string());
             return Err(NameMismatch::Subject { expected, found });
         }
         match self.alternative_names.as_slice() {
@@ -120,7 +123,6 @@ pub fn parse(der: &[u8]) -> Result<Csr, CsrError> {
     };
     parsed.verify_sig(envelope.signed, envelope.signature).map_err(|_| CsrError::NoProof)?;
     Ok(Csr {
-        key_hash: key_hash(spki),
         alternative_names: alternative_names(&attributes).map_err(|_| CsrError::Malformed)?,
         wants_encrypted_key: attributes
             .iter()
@@ -128,13 +130,6 @@ pub fn parse(der: &[u8]) -> Result<Csr, CsrError> {
         subject,
         public_key,
     })
-}
-
-/// The hash of a SubjectPublicKeyInfo in DER.
-pub fn key_hash(spki: &[u8]) -> KeyHash {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, spki).as_ref());
-    KeyHash(bytes)
 }
 
 /// A CertificationRequestInfo (RFC 2986 section 4.1), taken apart.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use der::asn1::Ia5String;
 use der::{Decode, Encode};
 use spki::SubjectPublicKeyInfoOwned;
-use tegata_core::id::{Fingerprint, Serial};
+use tegata_core::id::{Fingerprint, KeyHash, Serial};
 use tegata_core::profile::{KeyKind, Profile, Purpose};
 use tegata_core::renewal::Permit;
 use tegata_core::schedule::Validity;
@@ -227,8 +227,8 @@ pub fn prepare(
     ];
     extensions.extend(extension::addresses(urls)?);
     let body = Body::under(issuer, Role::Client, request.serial, request.validity, subject, spki, extensions)?;
-    let key_kind = request.key.kind();
-    Ok(Prepared { body, permit, serial: request.serial, validity: request.validity, key_kind })
+    let (key_kind, key) = (request.key.kind(), request.key.hash());
+    Ok(Prepared { body, permit, serial: request.serial, validity: request.validity, key_kind, key })
 }
 
 /// Builds the to-be-signed certificate of a listener and lints it. The first DNS name becomes its common name where it fits.
@@ -342,6 +342,7 @@ pub struct Prepared {
     serial: Serial,
     validity: Validity,
     key_kind: KeyKind,
+    key: KeyHash,
 }
 
 impl Prepared {
@@ -379,6 +380,7 @@ impl Prepared {
             serial: self.serial,
             validity: self.validity,
             key_kind: self.key_kind,
+            key: self.key,
             permit: self.permit,
         })
     }
@@ -396,6 +398,8 @@ pub struct Leaf {
     pub validity: Validity,
     /// What kind of key it certifies.
     pub key_kind: KeyKind,
+    /// The hash of that key.
+    pub key: KeyHash,
     /// The permit it was issued under, now spent.
     pub permit: Permit,
 }

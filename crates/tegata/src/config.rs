@@ -97,6 +97,14 @@ pub struct Authority {
     pub issuer_urls: Vec<String>,
     /// How many keys are kept ready for a click.
     pub key_pool: usize,
+    /// How many certificates one terminal's programs may get within 24 hours.
+    #[serde(default = "daily_certificates")]
+    pub daily_certificates: u32,
+}
+
+/// Enough for a terminal with several stores whose agent is being set up, and a stop for a program that has gone wild.
+fn daily_certificates() -> u32 {
+    24
 }
 
 /// `[portal]`

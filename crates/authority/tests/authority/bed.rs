@@ -61,6 +61,7 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
         terminal_profile: profile(Purpose::Client).validate("terminal").expect("valid"),
         agent_profile: Some(profile(Purpose::Agent).validate("agent").expect("valid")),
         server_profile: profile(Purpose::Server).validate("server").expect("valid"),
+        daily_certificates: 24,
         file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("valid"),
         bundle_days: 7,
         session_hours: 12,

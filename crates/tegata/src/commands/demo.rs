@@ -167,6 +167,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
     json!({
         "url": server.url(),
         "alias_urls": server.alias_urls(),
+        "est_url": server.url(),
         "operations_url": format!("http://{}", server.operations_address()),
         "ca_pem": "ca.pem",
         "config": CONFIG_FILE,

@@ -7,6 +7,8 @@ pub mod config;
 pub mod customer;
 pub mod demo;
 pub mod doctor;
+pub mod enrollment;
 pub mod init;
+pub mod renewal;
 pub mod terminal;
 pub mod user;

@@ -182,6 +182,7 @@ impl Bed {
             terminal_profile: settings(Purpose::Client, 90).validate("terminal").expect("valid"),
             agent_profile: Some(settings(Purpose::Agent, 90).validate("agent").expect("valid")),
             server_profile: settings(Purpose::Server, 30).validate("server").expect("valid"),
+            daily_certificates: 24,
             file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("valid"),
             bundle_days: 7,
             session_hours: 12,

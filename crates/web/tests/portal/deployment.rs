@@ -147,6 +147,7 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
         terminal_profile: profile(Purpose::Client, "terminal"),
         agent_profile: Some(profile(Purpose::Agent, "agent")),
         server_profile: profile(Purpose::Server, "server"),
+        daily_certificates: 24,
         file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("a template"),
         bundle_days: 7,
         session_hours: 12,
