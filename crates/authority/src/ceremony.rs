@@ -17,13 +17,14 @@ use tegata_store::{NewIssuer, Store, StoreError};
 
 use crate::custody::{self, CustodyError, Passphrase, Sealed, Vault};
 use crate::issue::IssuingCa;
+use crate::rollover;
 
 const ROOT_YEARS: i16 = 20;
-const ISSUING_YEARS: i16 = 10;
+pub(crate) const ISSUING_YEARS: i16 = 10;
 /// CA certificates begin a day before their birth, so that no terminal's slow clock finds them in the future.
-const CA_BACKDATE: Days = Days(-1);
-const ROOT_FILE: &str = "root.pem";
-const ISSUING_FILE: &str = "issuing.pem";
+pub(crate) const CA_BACKDATE: Days = Days(-1);
+pub(crate) const ROOT_FILE: &str = "root.pem";
+pub(crate) const ISSUING_FILE: &str = "issuing.pem";
 
 /// Why a CA could not be made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +147,7 @@ pub async fn open(
     urls: Urls,
     clock: &dyn Clock,
 ) -> Result<(IssuingCa, Vault), CeremonyError> {
+    rollover::settle(store, &folders).await?;
     let root = read_file(&folders.certificates.join(ROOT_FILE))?;
     let cert = read_file(&folders.certificates.join(ISSUING_FILE))?;
     // Each takes Argon2id a while on purpose; side by side they take it once.
@@ -183,7 +185,7 @@ async fn issuer_id(store: &Store, cert: &IssuerCert) -> Result<IssuerId, Ceremon
     row.map(|row| row.id).ok_or_else(|| CeremonyError::UnknownIssuer(ISSUING_FILE.into()))
 }
 
-fn read_file(path: &Path) -> Result<IssuerCert, CeremonyError> {
+pub(crate) fn read_file(path: &Path) -> Result<IssuerCert, CeremonyError> {
     let text = std::fs::read_to_string(path).map_err(|source| CustodyError::File { path: path.to_owned(), source })?;
     let file = path.display().to_string();
     let found = pem::certificates(&text)
@@ -195,6 +197,6 @@ fn read(der: &[u8], file: &str) -> Result<IssuerCert, CeremonyError> {
     IssuerCert::from_der(der).map_err(|e| CeremonyError::Certificate { file: file.to_owned(), reason: e.to_string() })
 }
 
-fn write_certificate(path: &Path, der: &[u8]) -> Result<(), CustodyError> {
+pub(crate) fn write_certificate(path: &Path, der: &[u8]) -> Result<(), CustodyError> {
     custody::write_private(path, pem::certificate(der).as_bytes())
 }
