@@ -88,7 +88,6 @@ pub async fn create(
 ) -> Result<(), CeremonyError> {
     let now = clock.now();
     let (root_signer, root_pkcs8) = SoftwareSigner::generate(Curve::P384)?;
-    let (issuing_signer, issuing_pkcs8) = SoftwareSigner::generate(Curve::P256)?;
     let not_before = now.plus_days(CA_BACKDATE);
     let life = |years| Validity { not_before, not_after: now.plus_years_jst(years) };
     let serial = |validity: &Validity| Serial::build(validity.not_after, random(entropy));
@@ -101,9 +100,7 @@ pub async fn create(
     let (root_life, issuing_life) = (life(ROOT_YEARS), life(ISSUING_YEARS));
     let root = issue::root(&root_signer, &name("Root CA"), root_life, serial(&root_life))?;
     let issuing_name = name("Issuing CA");
-    let spki = issuing_signer.public_key_der();
-    let urls = Urls::default();
-    let issuing = issue::issuing(&root, &root_signer, &issuing_name, spki, issuing_life, serial(&issuing_life), &urls)?;
+    let (issuing, issuing_pkcs8) = issuing_under(&root, &root_signer, &issuing_name, issuing_life, entropy)?;
     let vault: [u8; 32] = random(entropy);
     custody::seal(folders.keys, Sealed::Root, root_pkcs8.expose(), pass, entropy)?;
     custody::seal(folders.keys, Sealed::Issuing, issuing_pkcs8.expose(), pass, entropy)?;
@@ -136,6 +133,20 @@ pub async fn create(
         })
     });
     Ok(write.await?)
+}
+
+/// A new issuing CA (P-256) under a root, and its private key (PKCS#8).
+pub(crate) fn issuing_under(
+    root: &IssuerCert,
+    root_signer: &dyn Signer,
+    name: &CaName,
+    life: Validity,
+    entropy: &dyn Entropy,
+) -> Result<(IssuerCert, Secret<Vec<u8>>), CeremonyError> {
+    let (signer, pkcs8) = SoftwareSigner::generate(Curve::P256)?;
+    let serial = Serial::build(life.not_after, random(entropy));
+    let issuing = issue::issuing(root, root_signer, name, signer.public_key_der(), life, serial, &Urls::default())?;
+    Ok((issuing, pkcs8))
 }
 
 /// Opens the CA of an existing deployment: unseals the issuing key and the vault key, and checks that key, certificate, register and clock

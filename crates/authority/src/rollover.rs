@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry, Outcome};
-use tegata_core::id::Serial;
 use tegata_core::schedule::Validity;
-use tegata_core::secret::{Entropy, random};
+use tegata_core::secret::Entropy;
 use tegata_core::time::Clock;
-use tegata_pki::issue::{self, CaName, Urls};
+use tegata_pki::issue::CaName;
 use tegata_pki::issuer::IssuerCert;
-use tegata_pki::signer::{Curve, Signer, SoftwareSigner};
+use tegata_pki::signer::{Signer, SoftwareSigner};
 use tegata_store::{NewIssuer, Store, StoreError};
 
 use crate::ceremony::{
-    CA_BACKDATE, CeremonyError, Folders, ISSUING_FILE, ISSUING_YEARS, ROOT_FILE, read_file, write_certificate,
+    CA_BACKDATE, CeremonyError, Folders, ISSUING_FILE, ISSUING_YEARS, ROOT_FILE, issuing_under, read_file,
+    write_certificate,
 };
 use crate::custody::{self, CustodyError, Passphrase, Sealed};
 
@@ -49,9 +49,7 @@ pub async fn roll_over(
         organization: root.organization().to_owned(),
         common_name: format!("Tegata Issuing CA {} G{number}", now.jst_date().year()),
     };
-    let (signer, pkcs8) = SoftwareSigner::generate(Curve::P256)?;
-    let (serial, urls) = (Serial::build(not_after, random(entropy)), Urls::default());
-    let issuing = issue::issuing(&root, &root_signer, &name, signer.public_key_der(), validity, serial, &urls)?;
+    let (issuing, pkcs8) = issuing_under(&root, &root_signer, &name, validity, entropy)?;
     // The certificate first: a key without one can then only mean that the certificate is in its place already.
     let (keys, certificates) = (folders.keys.join(NEXT), folders.certificates.join(NEXT));
     for folder in [&keys, &certificates] {
@@ -71,7 +69,7 @@ pub async fn roll_over(
         actor: actor.clone(),
         customer: None,
         terminal: None,
-        serial: Some(serial),
+        serial: None,
         action: Action::IssuerAdded,
         outcome: Outcome::Done,
         detail: issuer.name.clone(),
