@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::id::{CertificateId, IssuerId, Serial};
+use tegata_core::profile::Profile;
 use tegata_core::renewal::Permit;
 use tegata_core::schedule::{self, Request};
 use tegata_core::secret::{Secret, random};
@@ -58,6 +59,7 @@ pub struct ServerCertificate {
 /// What a terminal's certificate is made from.
 pub(crate) struct Order<'a> {
     pub permit: Permit,
+    pub profile: &'a Profile,
     pub subject: &'a Subject,
     pub key: &'a PublicKey,
     /// An end chosen by the operator; `None` lets the schedule choose.
@@ -67,7 +69,7 @@ pub(crate) struct Order<'a> {
 impl Inner {
     /// Finds the end, prepares, lints and signs. The result exists only in memory until it is recorded.
     pub(crate) fn sign(&self, order: Order<'_>) -> Result<Leaf, AuthorityError> {
-        let profile = &self.rules.terminal_profile;
+        let profile = order.profile;
         let request = Request {
             now: self.clock.now(),
             previous_end: order.permit.previous_end(),
@@ -107,6 +109,7 @@ pub(crate) async fn record(
         not_after: leaf.validity.not_after,
         issued_at: entry.at,
         renewed_from: leaf.permit.renewed_from(),
+        key: leaf.key,
         der: leaf.der.clone(),
     };
     let id = tx.insert_certificate(&new).await?;

@@ -31,12 +31,14 @@ impl Authority {
     /// were erased.
     pub async fn sweep(&self) -> Result<usize, AuthorityError> {
         self.0.login_limit.retain_recent();
+        self.0.code_limit.retain_recent();
         let now = self.now();
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let erased = erase_lapsed(tx, now).await?;
                 tx.delete_expired_sessions(now).await?;
                 tx.forget_failures(now.plus_seconds(-86_400)).await?;
+                tx.forget_lapsed_invitations(now).await?;
                 Ok::<_, StoreError>(erased)
             })
         });

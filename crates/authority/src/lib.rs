@@ -1,20 +1,24 @@
 //! Who may get which certificate; the only room that signs. Every change goes through one unit of work of the store, its row in the
 //! operation log beside it. Knows no HTTP, no HTML, no status codes.
 
+mod advise;
 mod bundle;
 mod enroll;
 mod error;
+mod invite;
 mod issue;
 mod keypool;
 mod login;
 mod password;
 mod pickup;
+mod rekey;
 mod renew;
 mod revoke;
 
 pub mod ceremony;
 pub mod custody;
 pub mod jobs;
+pub mod rollover;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -29,15 +33,18 @@ use tegata_core::profile::Profile;
 use tegata_core::secret::Entropy;
 use tegata_core::terminal::{FileNameTemplate, Terminal};
 use tegata_core::time::{Clock, Timestamp};
-use tegata_store::{Reader, Store};
+use tegata_store::{IdentityRow, Reader, Store};
 
+pub use advise::{AdviseError, RenewalInfo};
 pub use bundle::{BundleError, BundleFile};
 pub use enroll::{EnrollError, NewUser};
 pub use error::AuthorityError;
+pub use invite::{InviteError, NewInvitation};
 pub use issue::{IssueError, IssuingCa, ServerCertificate};
 pub use keypool::KeyPool;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
 pub use pickup::{PickUp, PickUpError, PickUpRules};
+pub use rekey::{Issued, ProgramError, Proof};
 pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, RenewalView};
 pub use revoke::RevokeError;
 
@@ -49,8 +56,12 @@ use password::Passwords;
 pub struct Rules {
     /// What terminals' certificates are like.
     pub terminal_profile: Profile,
+    /// What agents' own certificates are like, where there are agents.
+    pub agent_profile: Option<Profile>,
     /// What our own listeners' certificates are like.
     pub server_profile: Profile,
+    /// How many certificates a terminal's programs may get within 24 hours.
+    pub daily_certificates: u32,
     /// How a downloaded bundle is called.
     pub file_name: FileNameTemplate,
     /// For how many days the same bundle can be fetched again.
@@ -94,6 +105,7 @@ struct Inner {
     login_limit: login::RateLimit,
     turns: Turns,
     login_turns: Turns,
+    code_limit: invite::CodeLimit,
     /// Building a .p12 is work: never more than two at once, so that a storm of downloads does not keep others from logging in.
     sealing: tokio::sync::Semaphore,
 }
@@ -107,6 +119,8 @@ pub struct Identity {
     pub terminal: Terminal,
     /// Whose terminal that is.
     pub customer: Customer,
+    /// Whether a later certificate of the terminal, of the same profile, is in use already.
+    pub superseded: bool,
 }
 
 impl Identity {
@@ -138,6 +152,7 @@ impl Authority {
             login_limit,
             turns,
             login_turns,
+            code_limit: invite::code_limit(),
             sealing,
         }))
     }
@@ -174,11 +189,24 @@ impl Authority {
 
     /// The register's rows behind a presented certificate; `None` when the register does not know it, which is treated like a foreign one.
     pub async fn identify(&self, peer: &PeerCert) -> Result<Option<Identity>, AuthorityError> {
-        let scope = Actor::System { job: "gate" }.scope();
-        let Some(certificate) = self.0.reader.certificate(scope, peer.fingerprint).await? else { return Ok(None) };
-        let Some(terminal) = self.0.reader.terminal(scope, certificate.terminal).await? else { return Ok(None) };
-        let Some(customer) = self.0.reader.customer(scope, certificate.customer).await? else { return Ok(None) };
-        Ok(Some(Identity { certificate, terminal, customer }))
+        let row = self.0.reader.identity(Actor::System { job: "gate" }.scope(), peer.fingerprint).await?;
+        Ok(row.map(|row| {
+            let IdentityRow { certificate, terminal, customer, superseded } = row;
+            Identity { certificate, terminal, customer, superseded }
+        }))
+    }
+
+    /// Every CA certificate that programs should trust: the root, and the issuing CAs that the register knows (DER).
+    pub async fn ca_certificates(&self) -> Result<Vec<Vec<u8>>, AuthorityError> {
+        let issuers = self.0.reader.issuers(Actor::System { job: "ca-certificates" }.scope()).await?;
+        let issuing = issuers.into_iter().map(|row| row.der);
+        Ok(std::iter::once(self.0.ca.root.der().to_vec()).chain(issuing).collect())
+    }
+
+    /// The certificate that was presented (DER).
+    pub async fn certificate_der(&self, identity: &Identity) -> Result<Vec<u8>, AuthorityError> {
+        let der = self.0.reader.certificate_der(identity.actor().scope(), identity.certificate.id).await?;
+        der.ok_or(AuthorityError::Missing("certificate"))
     }
 
     /// The operation log of the presented certificate's terminal, newest first.

@@ -18,6 +18,7 @@ use tegata_store::{BundleRow, NewBundle, StoreError};
 use crate::bundle::{key_context, password_context};
 use crate::issue::{Order, record};
 use crate::jobs::erase_lapsed;
+use crate::rekey::{is_second_line, second_line};
 use crate::{Authority, AuthorityError, Identity, Session, about};
 
 /// A certificate that waits to be fetched, with its key and password.
@@ -261,7 +262,8 @@ impl Authority {
         let kind = kind.unwrap_or_else(|| self.0.rules.terminal_profile.own_key_kind());
         let key = self.0.keys.take(kind).await?;
         let subject = terminal.subject(customer);
-        let leaf = self.0.sign(Order { permit, subject: &subject, key: key.public_key(), end })?;
+        let profile = &self.0.rules.terminal_profile;
+        let leaf = self.0.sign(Order { permit, profile, subject: &subject, key: key.public_key(), end })?;
         Ok(Made { leaf, key, password: import_password(&*self.0.entropy) })
     }
 
@@ -346,11 +348,16 @@ impl Authority {
         }
         let place = (identity.customer.id, identity.terminal.id);
         let entry = about(self.entry(&identity.actor(), place, Action::CertificateUsed, ""), peer.serial);
-        let fingerprint = peer.fingerprint;
+        let (fingerprint, terminal, certificate) = (peer.fingerprint, peer.terminal, identity.certificate);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
                 if tx.mark_used(fingerprint, entry.at).await? {
                     tx.append_audit(&entry).await?;
+                    let all = tx.certificates_of_terminal(terminal).await?;
+                    if is_second_line(&certificate, &all, entry.at) {
+                        tracing::warn!(terminal.id = %terminal, "two lines of certificates are in use: a copy?");
+                        tx.append_audit(&second_line(&entry)).await?;
+                    }
                 }
                 Ok::<_, StoreError>(())
             })
@@ -360,7 +367,7 @@ impl Authority {
 }
 
 /// Between the permit and the commit the world may have changed: a revocation or a retirement in between wins.
-async fn refuse_if_changed(
+pub(crate) async fn refuse_if_changed(
     tx: &mut tegata_store::Tx,
     leaf: &Leaf,
     terminal: tegata_core::id::TerminalId,

@@ -24,7 +24,7 @@ pub enum RevokeError {
 
 impl Authority {
     /// Revokes a certificate, and erases the bundle it may wait in. Where the key may be in other hands, whatever was renewed from it is
-    /// revoked too, and the terminal's logins end: whoever had the key may have made them. Returns what was revoked.
+    /// revoked too, and the terminal's logins and invitations end: whoever had the key may have made them. Returns what was revoked.
     pub async fn revoke(
         &self,
         actor: &Actor,
@@ -58,6 +58,7 @@ impl Authority {
                 }
                 if compromised {
                     tx.delete_sessions_of(terminal).await?;
+                    tx.end_invitations(terminal).await?;
                 }
                 Ok(serials)
             })

@@ -26,11 +26,18 @@ pub enum Action {
     LoginLocked,
     LoggedOut,
     ServerCertificateIssued,
+    InvitationMade,
+    InvitationRefused,
+    EnrollmentRequested,
+    EnrollmentDecided,
+    RenewalAdvised,
+    CloneSuspected,
+    IssuerAdded,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 24] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -48,6 +55,13 @@ impl Action {
         (Self::LoginLocked, "login.locked"),
         (Self::LoggedOut, "logout"),
         (Self::ServerCertificateIssued, "server-certificate.issued"),
+        (Self::InvitationMade, "invitation.made"),
+        (Self::InvitationRefused, "invitation.refused"),
+        (Self::EnrollmentRequested, "enrollment.requested"),
+        (Self::EnrollmentDecided, "enrollment.decided"),
+        (Self::RenewalAdvised, "renewal.advised"),
+        (Self::CloneSuspected, "terminal.clone-suspected"),
+        (Self::IssuerAdded, "authority.issuer-added"),
     ];
 
     /// Its word.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::profile::Purpose;
+
 /// Why a text is not a name of that kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {expected}")]
@@ -80,8 +82,9 @@ impl FromStr for ClientNumber {
     }
 }
 
-/// What stands before a terminal's id in its certificates.
-const TERMINAL_URI: &str = "https://terminal.tegata.internal/";
+/// What stands before a terminal's id in the certificates of each purpose.
+const URIS: [(Purpose, &str); 2] =
+    [(Purpose::Client, "https://terminal.tegata.internal/"), (Purpose::Agent, "https://agent.tegata.internal/")];
 
 /// A terminal: a random UUID that stays for its whole life, whatever its name, number or certificates become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,16 +96,19 @@ impl TerminalId {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// The SAN URI that every certificate of this terminal carries. A name, not an address: `.internal` is reserved for private use and
-    /// resolves nowhere. It has a host because linters take every URI of a certificate for one with a host.
-    pub fn san_uri(self) -> String {
-        format!("{TERMINAL_URI}{}", self.0.hyphenated())
+    /// The SAN URI that every certificate of this terminal carries, one for what people and programs present and one for its agent; none
+    /// in a server's. A name, not an address: `.internal` is reserved for private use and resolves nowhere. It has a host because linters
+    /// take every URI of a certificate for one with a host.
+    pub fn san_uri(self, purpose: Purpose) -> Option<String> {
+        let (_, start) = URIS.iter().find(|(known, _)| *known == purpose)?;
+        Some(format!("{start}{}", self.0.hyphenated()))
     }
 
     /// Reads the SAN URI back.
-    pub fn from_san_uri(uri: &str) -> Option<Self> {
-        let text = uri.strip_prefix(TERMINAL_URI).filter(|t| t.len() == 36)?;
-        uuid::Uuid::try_parse(text).ok().map(Self)
+    pub fn from_san_uri(uri: &str) -> Option<(Self, Purpose)> {
+        let (purpose, text) =
+            URIS.iter().find_map(|(purpose, start)| uri.strip_prefix(start).map(|text| (*purpose, text)))?;
+        uuid::Uuid::try_parse(text).ok().filter(|_| text.len() == 36).map(|id| (Self(id), purpose))
     }
 }
 
@@ -220,6 +226,10 @@ impl FromStr for Fingerprint {
     }
 }
 
+/// SHA-256 of a SubjectPublicKeyInfo in DER: tells whether two certificates or requests are for one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
 /// Exactly `N` octets of hex, colons and case ignored.
 fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits: Vec<u8> = text
@@ -258,7 +268,11 @@ mod tests {
             assert!(wrong.parse::<ClientNumber>().is_err(), "{wrong}");
         }
         let terminal = TerminalId::from_random([7; 16]);
-        assert_eq!(TerminalId::from_san_uri(&terminal.san_uri()), Some(terminal));
+        for purpose in [Purpose::Client, Purpose::Agent] {
+            let uri = terminal.san_uri(purpose).expect("terminals have one");
+            assert_eq!(TerminalId::from_san_uri(&uri), Some((terminal, purpose)));
+        }
+        assert_eq!(terminal.san_uri(Purpose::Server), None);
         assert!("2029".parse::<Serial>().is_err());
     }
 }

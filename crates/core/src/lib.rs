@@ -7,6 +7,7 @@ pub mod cert;
 pub mod customer;
 pub mod holiday;
 pub mod id;
+pub mod invitation;
 pub mod peer;
 pub mod profile;
 pub mod renewal;

@@ -2,6 +2,7 @@
 //! and proxied applications read them and never look at the handshake themselves.
 
 use crate::id::{Fingerprint, IssuerId, Serial, TerminalId};
+use crate::profile::Purpose;
 use crate::time::{Days, Timestamp};
 
 /// A certificate that one of our issuing CAs signed and whose key the other end proved to hold.
@@ -15,6 +16,8 @@ pub struct PeerCert {
     pub issuer: IssuerId,
     /// The terminal its SAN names.
     pub terminal: TerminalId,
+    /// What its SAN says that it is for: [`Purpose::Client`] or [`Purpose::Agent`].
+    pub purpose: Purpose,
     /// First valid second.
     pub not_before: Timestamp,
     /// Last valid second.
@@ -97,8 +100,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The certificate, when it opens the gate.
+    /// The certificate, when it opens the gate. An agent's does not: it is for renewing alone.
     pub fn accepted(&self) -> Option<&PeerCert> {
+        self.credential().filter(|cert| cert.purpose == Purpose::Client)
+    }
+
+    /// The certificate, when it says which terminal asks for a new one: a terminal's or its agent's.
+    pub fn credential(&self) -> Option<&PeerCert> {
         match &self.presented {
             Presented::Ours(cert) if self.state.is_accepted() => Some(cert),
             _ => None,

@@ -58,6 +58,8 @@ impl FromStr for KeyKind {
 pub enum Purpose {
     /// A terminal shows it to the gate (extended key usage clientAuth).
     Client,
+    /// A terminal's agent shows it to renew (extended key usage clientAuth, its own SAN URI); it opens no page and no application.
+    Agent,
     /// A listener of ours shows it to terminals (extended key usage serverAuth).
     Server,
 }
@@ -66,16 +68,18 @@ pub enum Purpose {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileSettings {
-    /// What the certificates are for: `client` or `server`.
+    /// What the certificates are for: `client`, `agent` or `server`.
     pub purpose: Purpose,
     /// Key kinds that may be certified: `p256`, `rsa2048`, `rsa3072`. The first one is what we generate ourselves.
     pub key_kinds: Vec<KeyKind>,
-    /// How many years a certificate lives (clients: 3, as the seed of this service has it).
-    pub validity_years: i16,
+    /// How many years a certificate lives (clients: 3, as the seed of this service has it). Either this or `validity_days`.
+    pub validity_years: Option<i16>,
+    /// How many days a certificate lives, where that is less than whole years.
+    pub validity_days: Option<i64>,
     /// How many days before its end a certificate may be renewed, and the reminder is shown. At least 62 for clients, since old programs
     /// ask two calendar months ahead.
     pub renewal_window_days: i64,
-    /// How many days more than `validity_years` a renewed certificate may live, so that unused days are not lost.
+    /// How many days more than its validity a renewed certificate may live, so that unused days are not lost.
     pub carry_over_days: i64,
     /// Over how many permitted afternoons the ends of certificates issued together are spread.
     pub spread_days: u32,
@@ -87,6 +91,14 @@ pub struct Profile {
     /// Its name in the configuration file.
     pub name: String,
     settings: ProfileSettings,
+    life: Life,
+}
+
+/// How long certificates live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Years(i16),
+    Days(i64),
 }
 
 /// What is wrong with a profile.
@@ -104,6 +116,9 @@ pub enum ProfileError {
         /// What would be accepted.
         range: &'static str,
     },
+    /// No life, or two.
+    #[error("profile {0:?}: write either validity_years or validity_days")]
+    Life(String),
     /// No key kind at all.
     #[error("profile {0:?}: key_kinds is empty; write at least one of \"p256\", \"rsa2048\", \"rsa3072\"")]
     NoKeyKind(String),
@@ -120,13 +135,20 @@ impl ProfileSettings {
         if self.key_kinds.is_empty() {
             return Err(ProfileError::NoKeyKind(name.to_owned()));
         }
-        if !(1..=10).contains(&self.validity_years) {
-            return out_of_range("validity_years", self.validity_years.into(), "1 to 10");
-        }
+        let life = match (self.validity_years, self.validity_days) {
+            (Some(years), None) if (1..=10).contains(&years) => Life::Years(years),
+            (Some(years), None) => return out_of_range("validity_years", years.into(), "1 to 10"),
+            (None, Some(days)) if (7..=3650).contains(&days) => Life::Days(days),
+            (None, Some(days)) => return out_of_range("validity_days", days, "7 to 3650"),
+            _ => return Err(ProfileError::Life(name.to_owned())),
+        };
         let shortest_window = if self.purpose == Purpose::Client { 62 } else { 1 };
-        let life_days = i64::from(self.validity_years) * 365;
+        let life_days = match life {
+            Life::Years(years) => i64::from(years) * 365,
+            Life::Days(days) => days,
+        };
         if !(shortest_window..life_days).contains(&self.renewal_window_days) {
-            let range = "at least 62 days (1 for servers) and shorter than the validity";
+            let range = "at least 62 days (1 for agents and servers) and shorter than the validity";
             return out_of_range("renewal_window_days", self.renewal_window_days, range);
         }
         // A renewal on the first day of the window carries the whole window over, and may roll past a long holiday to its afternoon.
@@ -141,7 +163,7 @@ impl ProfileSettings {
         if !(1..=60).contains(&self.spread_days) {
             return out_of_range("spread_days", self.spread_days.into(), "1 to 60");
         }
-        Ok(Profile { name: name.to_owned(), settings: self })
+        Ok(Profile { name: name.to_owned(), settings: self, life })
     }
 }
 
@@ -156,14 +178,22 @@ impl Profile {
         self.settings.key_kinds[0]
     }
 
+    /// The kind of key that programs should bring: P-256 where it may be, since it costs them the least.
+    pub fn preferred_key_kind(&self) -> KeyKind {
+        if self.allows(KeyKind::P256) { KeyKind::P256 } else { self.own_key_kind() }
+    }
+
     /// Whether a key of this kind may be certified.
     pub fn allows(&self, kind: KeyKind) -> bool {
         self.settings.key_kinds.contains(&kind)
     }
 
-    /// How many years a certificate lives.
-    pub fn validity_years(&self) -> i16 {
-        self.settings.validity_years
+    /// The end of a certificate that begins to live at `start`, before it is moved to a permitted afternoon.
+    pub fn end_from(&self, start: Timestamp) -> Timestamp {
+        match self.life {
+            Life::Years(years) => start.plus_years_jst(years),
+            Life::Days(days) => start.plus_days(Days(days)),
+        }
     }
 
     /// How long before its end a certificate may be renewed.
@@ -190,7 +220,8 @@ mod tests {
         ProfileSettings {
             purpose: Purpose::Client,
             key_kinds: vec![KeyKind::Rsa3072, KeyKind::P256],
-            validity_years: 3,
+            validity_years: Some(3),
+            validity_days: None,
             renewal_window_days: 90,
             carry_over_days: 130,
             spread_days: 10,
@@ -212,10 +243,28 @@ mod tests {
 
     #[test]
     fn no_years_no_keys_and_no_spread_are_refused() {
-        assert!(ProfileSettings { validity_years: 0, ..settings() }.validate("p").is_err());
+        assert!(ProfileSettings { validity_years: Some(0), ..settings() }.validate("p").is_err());
         assert!(ProfileSettings { key_kinds: vec![], ..settings() }.validate("p").is_err());
         assert!(ProfileSettings { spread_days: 0, ..settings() }.validate("p").is_err());
         assert!(ProfileSettings { carry_over_days: -1, ..settings() }.validate("p").is_err());
+    }
+
+    #[test]
+    fn an_agents_certificate_may_live_for_days_and_has_one_life() {
+        let agent = ProfileSettings {
+            purpose: Purpose::Agent,
+            validity_years: None,
+            validity_days: Some(90),
+            renewal_window_days: 30,
+            carry_over_days: 31,
+            ..settings()
+        };
+        let start = Timestamp::parse("2026-11-24").expect("valid");
+        let profile = agent.clone().validate("agent").expect("valid");
+        assert_eq!(profile.end_from(start), Timestamp::parse("2027-02-22").expect("valid"));
+        assert!(ProfileSettings { validity_years: Some(1), ..agent.clone() }.validate("agent").is_err(), "two lives");
+        assert!(ProfileSettings { validity_days: None, ..agent.clone() }.validate("agent").is_err(), "no life");
+        assert!(ProfileSettings { validity_days: Some(30), ..agent }.validate("agent").is_err(), "all window");
     }
 
     #[test]

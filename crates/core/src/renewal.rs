@@ -3,6 +3,7 @@
 use crate::access::Actor;
 use crate::cert::CertRecord;
 use crate::id::{CertificateId, CustomerId, TerminalId};
+use crate::invitation::Accepted;
 use crate::terminal::Terminal;
 use crate::time::{Days, Timestamp};
 
@@ -106,25 +107,105 @@ pub enum PermitError {
 
 /// Permission to renew: the certificate itself, still valid and inside the window, is the proof.
 pub fn permit(cert: &CertRecord, terminal: &Terminal, window: Days, now: Timestamp) -> Result<Permit, PermitError> {
+    permit_by(cert, cert, terminal, window, now)
+}
+
+/// Permission to renew one certificate of a terminal, where another valid one of the same terminal (its agent's, mostly) may be the proof.
+/// The one to be renewed may then have expired, which no certificate can prove for itself; revoked ones are never renewed.
+pub fn permit_by(
+    proof: &CertRecord,
+    renewed: &CertRecord,
+    terminal: &Terminal,
+    window: Days,
+    now: Timestamp,
+) -> Result<Permit, PermitError> {
+    let permit = credential_permit(proof, terminal, now)?;
+    if renewed.terminal != terminal.id {
+        return Err(PermitError::OtherTerminal);
+    }
+    match standing(renewed.revoked.is_some(), renewed.not_before, renewed.not_after, window, now) {
+        Standing::Revoked => Err(PermitError::Revoked),
+        Standing::NotYetValid => Err(PermitError::NotYetValid(renewed.not_before)),
+        Standing::Fresh { days_left } => Err(PermitError::TooEarly { days_left, window }),
+        Standing::Expired => Ok(permit),
+        Standing::Due { .. } => Ok(Permit { previous_end: Some(renewed.not_after), ..permit }),
+    }
+}
+
+/// Permission to get a certificate for another use at the same terminal, at any time: an agent's own identity, or what it publishes. A
+/// valid certificate of the terminal is the proof.
+pub fn credential_permit(proof: &CertRecord, terminal: &Terminal, now: Timestamp) -> Result<Permit, PermitError> {
     if terminal.retired_at.is_some() {
         return Err(PermitError::Retired);
     }
-    if cert.terminal != terminal.id || cert.customer != terminal.customer {
+    if proof.terminal != terminal.id || proof.customer != terminal.customer {
         return Err(PermitError::OtherTerminal);
     }
-    match standing(cert.revoked.is_some(), cert.not_before, cert.not_after, window, now) {
+    match standing(proof.revoked.is_some(), proof.not_before, proof.not_after, Days(0), now) {
         Standing::Revoked => Err(PermitError::Revoked),
-        Standing::NotYetValid => Err(PermitError::NotYetValid(cert.not_before)),
-        Standing::Expired => Err(PermitError::Expired(cert.not_after)),
-        Standing::Fresh { days_left } => Err(PermitError::TooEarly { days_left, window }),
-        Standing::Due { .. } => Ok(Permit {
+        Standing::NotYetValid => Err(PermitError::NotYetValid(proof.not_before)),
+        Standing::Expired => Err(PermitError::Expired(proof.not_after)),
+        Standing::Fresh { .. } | Standing::Due { .. } => Ok(Permit {
             terminal: terminal.id,
             customer: terminal.customer,
-            renewed_from: Some(cert.id),
-            previous_end: Some(cert.not_after),
+            renewed_from: Some(proof.id),
+            previous_end: None,
         }),
     }
 }
+
+/// Permission by an invitation whose code was right, for the terminal that it names.
+pub fn invitation_permit(_: Accepted, terminal: &Terminal) -> Result<Permit, PermitError> {
+    if terminal.retired_at.is_some() {
+        return Err(PermitError::Retired);
+    }
+    Ok(Permit { terminal: terminal.id, customer: terminal.customer, renewed_from: None, previous_end: None })
+}
+
+/// What an operator has said about renewing ahead of time, for example after an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// When it was said: certificates that were issued before are meant.
+    pub since: Timestamp,
+    /// Until when they should all be renewed; the load is spread over the time between.
+    pub until: Timestamp,
+    /// Where people can read why.
+    pub explanation_url: Option<String>,
+}
+
+impl Advice {
+    /// Whether it means a certificate that was issued then.
+    pub fn means(&self, issued_at: Timestamp) -> bool {
+        issued_at <= self.since
+    }
+}
+
+/// When a program should renew: at a moment chosen by chance between both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuggestedWindow {
+    /// From then on.
+    pub start: Timestamp,
+    /// Until then.
+    pub end: Timestamp,
+}
+
+/// When a certificate should be renewed: in the first half of its renewal window, so that there is time for what goes wrong, or as the
+/// operator has said.
+pub fn suggested_window(cert: &CertRecord, window: Days, advice: Option<&Advice>) -> SuggestedWindow {
+    if let Some(advice) = advice.filter(|advice| advice.means(cert.issued_at)) {
+        return SuggestedWindow { start: advice.since, end: advice.until };
+    }
+    let opens = cert.not_after.plus_days(Days(-window.0));
+    SuggestedWindow { start: opens, end: opens.plus_seconds(window.0 * 86_400 / 2) }
+}
+
+/// The window in force for a certificate: the profile's, or wide open where the operator has said that it should be renewed now.
+pub fn window_in_force(cert: &CertRecord, window: Days, advice: Option<&Advice>) -> Days {
+    if advice.is_some_and(|advice| advice.means(cert.issued_at)) { WIDE_OPEN } else { window }
+}
+
+/// Longer than any certificate lives.
+const WIDE_OPEN: Days = Days(36_525);
 
 /// Permission for an operator to issue a certificate for a terminal in service, outside any renewal.
 pub fn operator_permit(actor: &Actor, terminal: &Terminal) -> Result<Permit, PermitError> {
@@ -194,6 +275,75 @@ mod tests {
             standing(false, Timestamp(0), end, Days(90), midnight.plus_seconds(-1)),
             Standing::Fresh { days_left: Days(91) }
         );
+    }
+
+    fn record(issued: &str, end: &str) -> CertRecord {
+        let time = |text| Timestamp::parse(text).expect("valid");
+        CertRecord {
+            id: CertificateId(1),
+            fingerprint: crate::id::Fingerprint([0; 32]),
+            serial: crate::id::Serial::from_bytes([1; 16]),
+            issuer: crate::id::IssuerId(1),
+            terminal: TerminalId::from_random([1; 16]),
+            customer: CustomerId::new(1).expect("valid"),
+            profile: "terminal".into(),
+            key_kind: crate::profile::KeyKind::P256,
+            not_before: time(issued),
+            not_after: time(end),
+            issued_at: time(issued),
+            renewed_from: None,
+            downloaded_at: None,
+            used_at: None,
+            revoked: None,
+        }
+    }
+
+    fn terminal() -> Terminal {
+        Terminal {
+            id: TerminalId::from_random([1; 16]),
+            customer: CustomerId::new(1).expect("valid"),
+            client: crate::id::ClientNumber::new(1).expect("valid"),
+            name: "受付1".into(),
+            created_at: Timestamp(0),
+            retired_at: None,
+            deferred_on: None,
+        }
+    }
+
+    #[test]
+    fn another_certificate_of_the_terminal_renews_one_that_has_expired_and_none_that_is_revoked() {
+        let now = Timestamp::parse("2026-11-24").expect("valid");
+        let agent = CertRecord { id: CertificateId(2), ..record("2026-06-01", "2027-06-01") };
+        let expired = record("2023-11-01", "2026-11-01");
+        let ask = |proof: &CertRecord, renewed: &CertRecord| permit_by(proof, renewed, &terminal(), Days(90), now);
+        let permit = ask(&agent, &expired).expect("the agent proves the terminal");
+        assert_eq!((permit.renewed_from(), permit.previous_end()), (Some(CertificateId(2)), None));
+        assert_eq!(ask(&expired, &expired).expect_err("proves nothing"), PermitError::Expired(expired.not_after));
+        assert_eq!(ask(&expired, &agent).expect_err("proves nothing"), PermitError::Expired(expired.not_after));
+        let reason = crate::cert::RevocationReason::KeyCompromise;
+        let revoked = CertRecord { revoked: Some((now, reason)), ..expired.clone() };
+        assert_eq!(ask(&agent, &revoked).expect_err("never"), PermitError::Revoked);
+        assert_eq!(ask(&revoked, &agent).expect_err("never"), PermitError::Revoked);
+        let fresh = record("2026-11-01", "2029-11-01");
+        assert!(matches!(ask(&agent, &fresh), Err(PermitError::TooEarly { .. })));
+        let elsewhere = CertRecord { terminal: TerminalId::from_random([2; 16]), ..agent.clone() };
+        assert_eq!(ask(&elsewhere, &expired).expect_err("never"), PermitError::OtherTerminal);
+        assert_eq!(ask(&agent, &elsewhere).expect_err("never"), PermitError::OtherTerminal);
+    }
+
+    #[test]
+    fn the_suggested_window_is_the_first_half_of_the_windows_days_and_the_operator_can_move_it() {
+        let cert = record("2024-01-24", "2027-01-21");
+        let time = |text| Timestamp::parse(text).expect("valid");
+        let usual = suggested_window(&cert, Days(90), None);
+        assert_eq!(usual, SuggestedWindow { start: time("2026-10-23"), end: time("2026-12-07") });
+        let advice = Advice { since: time("2025-03-01"), until: time("2025-03-02"), explanation_url: None };
+        let moved = suggested_window(&cert, Days(90), Some(&advice));
+        assert_eq!(moved, SuggestedWindow { start: advice.since, end: advice.until });
+        assert_eq!(window_in_force(&cert, Days(90), Some(&advice)), WIDE_OPEN);
+        let renewed = record("2025-03-02", "2028-01-21");
+        assert_eq!(window_in_force(&renewed, Days(90), Some(&advice)), Days(90), "once is enough");
+        assert_eq!(suggested_window(&renewed, Days(90), Some(&advice)), suggested_window(&renewed, Days(90), None));
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub struct Request {
 pub fn validity(profile: &Profile, request: Request) -> Result<Validity, ScheduleError> {
     let Request { now, previous_end, .. } = request;
     let kept = previous_end.filter(|end| *end > now).unwrap_or(now);
-    let target = kept.plus_years_jst(profile.validity_years());
+    let target = profile.end_from(kept);
     let (limit, what) = limit(profile, request);
     let slots = permitted_afternoons(target, limit, now, profile.spread_days());
     if slots.is_empty() {
@@ -73,6 +73,11 @@ pub fn validity(profile: &Profile, request: Request) -> Result<Validity, Schedul
     }
     let chosen = slots[request.spread as usize % slots.len()];
     Ok(Validity { not_before: now.plus_seconds(-BACKDATE_SECONDS), not_after: chosen })
+}
+
+/// When a certificate that begins then was made.
+pub fn issued_at(not_before: Timestamp) -> Timestamp {
+    not_before.plus_seconds(BACKDATE_SECONDS)
 }
 
 /// An end chosen by the operator: any second to come, within what the profile, the key and the issuing CA permit.
@@ -86,7 +91,7 @@ pub fn explicit_validity(profile: &Profile, request: Request, end: Timestamp) ->
 
 /// The last second a certificate may live to, and what sets it.
 fn limit(profile: &Profile, request: Request) -> (Timestamp, &'static str) {
-    let longest = request.now.plus_years_jst(profile.validity_years()).plus_days(profile.carry_over());
+    let longest = profile.end_from(request.now).plus_days(profile.carry_over());
     let mut limit = (longest, "the profile's longest life");
     if request.issuer_end < limit.0 {
         limit = (request.issuer_end, "the issuing CA");
@@ -149,7 +154,8 @@ mod tests {
         ProfileSettings {
             purpose: Purpose::Client,
             key_kinds,
-            validity_years: 3,
+            validity_years: Some(3),
+            validity_days: None,
             renewal_window_days: 90,
             carry_over_days: 130,
             spread_days: 10,

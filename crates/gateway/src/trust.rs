@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tegata_core::id::{IssuerId, Serial};
 use tegata_core::peer::{PeerCert, PeerState, Presented};
 use tegata_core::renewal::{Standing, standing};
+use tegata_core::schedule;
 use tegata_core::time::{Days, Timestamp};
 use tegata_pki::issuer::IssuerCert;
 
@@ -171,9 +172,10 @@ impl Trust {
         self.current.load().state(presented, self.max_age, now)
     }
 
-    /// Whether this certificate still waits for its first use.
+    /// Whether this certificate may still wait for its first use: the list says so, or it was made after the list.
     pub fn is_unused(&self, cert: &PeerCert) -> bool {
-        self.current.load().unused.contains(cert.issuer, cert.serial)
+        let snapshot = self.current.load();
+        snapshot.unused.contains(cert.issuer, cert.serial) || schedule::issued_at(cert.not_before) >= snapshot.as_of
     }
 
     /// Whether the snapshot can be relied on.

@@ -4,6 +4,7 @@
 use der::Decode;
 use tegata_core::id::{IssuerId, Serial, TerminalId};
 use tegata_core::peer::PeerCert;
+use tegata_core::profile::Purpose;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName};
 
@@ -22,7 +23,7 @@ pub fn identify(leaf_der: &[u8], issuers: &[(IssuerId, IssuerCert)]) -> Option<P
     if tbs.signature.oid != envelope.algorithm.oid || tbs.signature.parameters.is_some() {
         return None;
     }
-    let terminal = terminal(&tbs)?;
+    let (terminal, purpose) = terminal(&tbs)?;
     // The cheap questions first: a stranger's certificate must not cost a signature check.
     let serial: [u8; 16] = tbs.serial.as_bytes().try_into().ok()?;
     let signed_by = |issuer: &IssuerCert| *issuer.subject() == tbs.issuer && issuer.verifies(&envelope);
@@ -33,13 +34,14 @@ pub fn identify(leaf_der: &[u8], issuers: &[(IssuerId, IssuerCert)]) -> Option<P
         serial: Serial::from_bytes(serial),
         issuer: *issuer,
         terminal,
+        purpose,
         not_before: validity.not_before,
         not_after: validity.not_after,
     })
 }
 
-/// The terminal that an end-entity certificate for client authentication names.
-fn terminal(tbs: &Tbs) -> Option<TerminalId> {
+/// The terminal that an end-entity certificate for client authentication names, and what it is for there.
+fn terminal(tbs: &Tbs) -> Option<(TerminalId, Purpose)> {
     let extensions = tbs.extensions.as_ref()?;
     if extensions.iter().any(|other| other.extn_id == oid::BASIC_CONSTRAINTS) {
         let (_, constraints) = extension::find::<BasicConstraints>(extensions, oid::BASIC_CONSTRAINTS)?;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use der::asn1::Ia5String;
 use der::{Decode, Encode};
 use spki::SubjectPublicKeyInfoOwned;
-use tegata_core::id::{Fingerprint, Serial};
+use tegata_core::id::{Fingerprint, KeyHash, Serial};
 use tegata_core::profile::{KeyKind, Profile, Purpose};
 use tegata_core::renewal::Permit;
 use tegata_core::schedule::Validity;
@@ -203,7 +203,7 @@ fn ca_name(name: &CaName) -> der::Result<Name> {
     name::build(Some(&name.country), Some(&name.organization), Some(&name.common_name))
 }
 
-/// Builds the to-be-signed certificate of a terminal (RFC 5280 section 4.1.2) and lints it. The permit says for which terminal; it is
+/// Builds the to-be-signed certificate of a terminal, or of its agent where the profile is for agents (RFC 5280 section 4.1.2) and lints it. The permit says for which terminal; it is
 /// spent here. Fails with [`PrepareError::Lint`] naming the first broken rule.
 pub fn prepare(
     permit: Permit,
@@ -212,10 +212,11 @@ pub fn prepare(
     issuer: &IssuerCert,
     urls: &Urls,
 ) -> Result<Prepared, PrepareError> {
-    check_profile(profile, Purpose::Client, request.key, request.validity)?;
+    let wanted = if profile.purpose() == Purpose::Agent { Purpose::Agent } else { Purpose::Client };
+    check_profile(profile, wanted, request.key, request.validity)?;
     let subject = request.subject;
     let subject = name::build(Some(subject.country), Some(&subject.organization), Some(&subject.common_name))?;
-    let san = vec![extension::uri(&permit.terminal().san_uri())?];
+    let san = permit.terminal().san_uri(wanted).iter().map(|uri| extension::uri(uri)).collect::<der::Result<_>>()?;
     let spki = SubjectPublicKeyInfoOwned::from_der(request.key.spki_der())?;
     let mut extensions = vec![
         extension::key_usage(KeyUsages::DigitalSignature)?,
@@ -226,8 +227,8 @@ pub fn prepare(
     ];
     extensions.extend(extension::addresses(urls)?);
     let body = Body::under(issuer, Role::Client, request.serial, request.validity, subject, spki, extensions)?;
-    let key_kind = request.key.kind();
-    Ok(Prepared { body, permit, serial: request.serial, validity: request.validity, key_kind })
+    let (key_kind, key) = (request.key.kind(), request.key.hash());
+    Ok(Prepared { body, permit, serial: request.serial, validity: request.validity, key_kind, key })
 }
 
 /// Builds the to-be-signed certificate of a listener and lints it. The first DNS name becomes its common name where it fits.
@@ -341,6 +342,7 @@ pub struct Prepared {
     serial: Serial,
     validity: Validity,
     key_kind: KeyKind,
+    key: KeyHash,
 }
 
 impl Prepared {
@@ -378,6 +380,7 @@ impl Prepared {
             serial: self.serial,
             validity: self.validity,
             key_kind: self.key_kind,
+            key: self.key,
             permit: self.permit,
         })
     }
@@ -395,6 +398,8 @@ pub struct Leaf {
     pub validity: Validity,
     /// What kind of key it certifies.
     pub key_kind: KeyKind,
+    /// The hash of that key.
+    pub key: KeyHash,
     /// The permit it was issued under, now spent.
     pub permit: Permit,
 }

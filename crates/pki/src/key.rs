@@ -1,6 +1,7 @@
 //! The keys of subscribers: a checked public key, and a key pair that we made for a bundle. Kinds: P-256 (RFC 5480), RSA with 2048 and
 //! 3072 bits (RFC 8017). Never signs certificates; see [`crate::signer`] for the CAs' keys.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -11,6 +12,7 @@ use aws_lc_rs::signature::{
 use der::asn1::{ObjectIdentifier, UintRef};
 use der::{AnyRef, Decode, Reader, SliceReader};
 use spki::SubjectPublicKeyInfoRef;
+use tegata_core::id::KeyHash;
 use tegata_core::profile::KeyKind;
 use tegata_core::secret::Secret;
 
@@ -70,6 +72,13 @@ impl PublicKey {
     /// What kind of key it is.
     pub fn kind(&self) -> KeyKind {
         self.kind
+    }
+
+    /// SHA-256 of [`Self::spki_der`].
+    pub fn hash(&self) -> KeyHash {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, &self.spki).as_ref());
+        KeyHash(bytes)
     }
 }
 

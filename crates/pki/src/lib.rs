@@ -3,6 +3,7 @@
 
 pub mod chain;
 pub mod csr;
+pub mod csrattrs;
 mod extension;
 pub mod issue;
 pub mod issuer;
@@ -12,6 +13,7 @@ mod name;
 pub mod oid;
 pub mod pem;
 pub mod pkcs12;
+pub mod pkcs7;
 pub mod signer;
 mod tbs;
 

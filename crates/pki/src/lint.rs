@@ -8,6 +8,7 @@ use der::asn1::{ObjectIdentifier, OctetString};
 use der::flagset::FlagSet;
 use der::referenced::OwnedToRef;
 use der::{Tag, Tagged};
+use tegata_core::id::TerminalId;
 use x509_cert::certificate::Version;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
@@ -286,7 +287,7 @@ fn subject_alt_name(c: &Linted<'_>) -> bool {
     found.is_some_and(|(critical, SubjectAltName(names))| {
         let named = match c.role {
             Role::Client => matches!(names.as_slice(), [GeneralName::UniformResourceIdentifier(uri)]
-                if tegata_core::id::TerminalId::from_san_uri(uri.as_str()).is_some()),
+                if TerminalId::from_san_uri(uri.as_str()).is_some()),
             _ => !names.is_empty() && names.iter().all(is_host),
         };
         named && critical == c.tbs.subject.is_empty()

@@ -55,6 +55,16 @@ pub const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.
 
 /// id-data (RFC 5652 section 4).
 pub const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+/// id-signedData (RFC 5652 section 5.1).
+pub const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+/// extensionRequest (RFC 2985 section 5.4.2).
+pub const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
+/// id-aa-decryptKeyID (RFC 4108 section 4.2; RFC 7030 section 4.4.1.1).
+pub const DECRYPT_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.37");
+/// id-aa-asymmDecryptKeyID (RFC 7030 section 4.4.1.2).
+pub const ASYMMETRIC_DECRYPT_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.54");
+/// id-aa-certificationRequestInfoTemplate (RFC 9908 section 3.4).
+pub const REQUEST_TEMPLATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.61");
 /// id-encryptedData (RFC 5652 section 8).
 pub const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
 /// pkcs8ShroudedKeyBag (RFC 7292 section 4.2.2).

@@ -54,7 +54,8 @@ pub fn profile(purpose: Purpose, key_kinds: &[KeyKind]) -> Profile {
     let settings = ProfileSettings {
         purpose,
         key_kinds: key_kinds.to_vec(),
-        validity_years: 3,
+        validity_years: Some(3),
+        validity_days: None,
         renewal_window_days: 90,
         carry_over_days: 130,
         spread_days: 10,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, SanType};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use tegata_core::id::IssuerId;
-use tegata_core::profile::KeyKind;
+use tegata_core::profile::{KeyKind, Purpose};
 use tegata_pki::chain::identify;
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::{csr, pem, pkcs12};
@@ -72,7 +72,7 @@ fn foreign(signed_by_our_key: bool, spoil: impl FnOnce(&mut CertificateParams)) 
     let ca_der = AUTHORITY.issuing.der().to_vec().into();
     let issuer = Issuer::from_ca_cert_der(&ca_der, ca_key.expect("readable")).expect("a CA");
     let mut params = CertificateParams::default();
-    let uri = terminal().id.san_uri().as_str().try_into().expect("ASCII");
+    let uri = terminal().id.san_uri(Purpose::Client).expect("terminals have one").as_str().try_into().expect("ASCII");
     params.subject_alt_names = vec![SanType::URI(uri)];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.serial_number = Some(vec![0x20; 16].into());

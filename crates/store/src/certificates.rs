@@ -2,7 +2,7 @@
 
 use tegata_core::access::Scope;
 use tegata_core::cert::{CertRecord, RevocationReason};
-use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, Serial, TerminalId};
+use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId};
 use tegata_core::profile::KeyKind;
 use tegata_core::time::Timestamp;
 
@@ -34,6 +34,8 @@ pub struct NewCertificate {
     pub issued_at: Timestamp,
     /// The certificate that was presented to get this one.
     pub renewed_from: Option<CertificateId>,
+    /// The hash of its key.
+    pub key: KeyHash,
     /// The certificate itself.
     pub der: Vec<u8>,
 }
@@ -173,6 +175,29 @@ impl Tx {
         self.optional(Query::new(SELECT).with(" AND c.id = ", id), certificate).await
     }
 
+    /// The certificate that was issued to a terminal for this key by this profile since then, and not revoked; the newest of several.
+    pub async fn certificate_by_key(
+        &mut self,
+        terminal: TerminalId,
+        key: KeyHash,
+        profile: &str,
+        since: Timestamp,
+    ) -> Result<Option<CertRecord>, StoreError> {
+        let query = of_terminal(terminal).with(" AND c.key_hash = ", key).with(" AND c.profile = ", profile);
+        let query = query.with(" AND c.revoked_at IS NULL AND c.issued_at >= ", since);
+        self.optional(query.text(" ORDER BY c.id DESC LIMIT 1"), certificate).await
+    }
+
+    /// How many certificates were issued to a terminal since then.
+    pub async fn certificates_issued_since(
+        &mut self,
+        terminal: TerminalId,
+        since: Timestamp,
+    ) -> Result<u32, StoreError> {
+        let query = "SELECT COUNT(*) AS issued FROM certificates WHERE terminal_id = $1 AND issued_at >= $2";
+        self.one(Query::new(query).bind(terminal).bind(since), |row| row.number("issued")).await
+    }
+
     /// All certificates of a terminal, newest end first.
     pub async fn certificates_of_terminal(&mut self, terminal: TerminalId) -> Result<Vec<CertRecord>, StoreError> {
         self.all(of_terminal(terminal).text(NEWEST_FIRST), certificate).await
@@ -182,7 +207,8 @@ impl Tx {
     pub async fn insert_certificate(&mut self, new: &NewCertificate) -> Result<CertificateId, StoreError> {
         let query = Query::new(
             "INSERT INTO certificates (fingerprint, issuer_id, serial, terminal_id, customer_id, profile, key_kind, not_before, \
-             not_after, issued_at, renewed_from, der) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
+             not_after, issued_at, renewed_from, key_hash, der) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
         )
         .bind(new.fingerprint)
         .bind(new.issuer)
@@ -195,11 +221,15 @@ impl Tx {
         .bind(new.not_after)
         .bind(new.issued_at)
         .bind(new.renewed_from)
+        .bind(new.key)
         .bind(new.der.clone());
         let id = self.one(query, |row| row.int("id").map(CertificateId)).await;
         let named = StoreError::NotFound { what: "terminal of this customer, or issuer, or certificate renewed from" };
         let id = id.map_err(|error| error.if_dangling(named))?;
-        self.settle_superseded(new.terminal).await?;
+        // The gate need not be told: it takes a certificate that is younger than its picture for one that waits for its first use.
+        if self.settle_superseded(new.terminal).await? {
+            self.trust_changed().await?;
+        }
         Ok(id)
     }
 
@@ -217,6 +247,7 @@ impl Tx {
             };
         };
         self.settle_superseded(terminal).await?;
+        self.trust_changed().await?;
         Ok(true)
     }
 
@@ -241,20 +272,20 @@ impl Tx {
             };
         };
         self.settle_superseded(terminal).await?;
+        self.trust_changed().await?;
         Ok(true)
     }
 
-    /// Brings the `superseded` marks of a terminal's certificates in line with its rows: one is superseded when another that is used
-    /// and not revoked ends later (of two with one end, the later row counts as later).
-    async fn settle_superseded(&mut self, terminal: TerminalId) -> Result<(), StoreError> {
+    /// Brings the `superseded` marks of a terminal's certificates in line with its rows: one is superseded when another of its profile that
+    /// is used and not revoked ends later (of two with one end, the later row counts as later). Says whether a mark changed.
+    async fn settle_superseded(&mut self, terminal: TerminalId) -> Result<bool, StoreError> {
         let query = Query::new(
-            "UPDATE certificates SET superseded = CASE WHEN EXISTS (SELECT 1 FROM certificates n \
-             WHERE n.terminal_id = $1 AND n.used_at IS NOT NULL AND n.revoked_at IS NULL \
-             AND (n.not_after > certificates.not_after OR (n.not_after = certificates.not_after AND n.id > certificates.id))) \
-             THEN 1 ELSE 0 END WHERE terminal_id = $1",
+            "UPDATE certificates SET superseded = 1 - superseded WHERE terminal_id = $1 AND superseded <> CASE WHEN EXISTS \
+             (SELECT 1 FROM certificates n WHERE n.terminal_id = $1 AND n.profile = certificates.profile \
+             AND n.used_at IS NOT NULL AND n.revoked_at IS NULL AND (n.not_after > certificates.not_after \
+             OR (n.not_after = certificates.not_after AND n.id > certificates.id))) THEN 1 ELSE 0 END",
         )
         .bind(terminal);
-        self.execute(query).await?;
-        self.trust_changed().await
+        Ok(self.execute(query).await? > 0)
     }
 }

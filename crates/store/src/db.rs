@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 use tegata_core::access::{Reach, Scope};
-use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, Serial, TerminalId, UserId};
+use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId, UserId};
 use tegata_core::time::Timestamp;
 
 use crate::database::Database;
@@ -57,6 +57,7 @@ arg_from! {
     TerminalId => Blob |value| value.0.as_bytes().to_vec();
     Serial => Blob |value| value.as_bytes().to_vec();
     Fingerprint => Blob |value| value.0.to_vec();
+    KeyHash => Blob |value| value.0.to_vec();
 }
 
 /// A statement and its values. Its text is made of constants only; whatever comes from outside is a value.

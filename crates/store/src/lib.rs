@@ -4,6 +4,7 @@
 //! outside of it. [`Store::write`] runs one unit of work on a [`Tx`]: all of it happens, durably, or none of it. The store keeps rules
 //! of shape (nothing twice, nothing of a stranger, a log without gaps) and decides nothing else.
 
+mod advice;
 pub mod audit;
 mod bundles;
 mod certificates;
@@ -11,6 +12,8 @@ mod customers;
 mod database;
 mod db;
 mod error;
+mod identities;
+mod invitations;
 mod issuers;
 #[cfg(test)]
 mod plans;
@@ -24,12 +27,15 @@ mod trust;
 mod users;
 mod writer;
 
+pub use advice::{AdviceRow, Audience};
 pub use audit::AuditFilter;
 pub use bundles::{BundleRow, ErasedBundle, NewBundle};
 pub use certificates::{CertFilter, NewCertificate};
 pub use customers::NewCustomer;
 pub use database::{Database, Server};
 pub use error::StoreError;
+pub use identities::IdentityRow;
+pub use invitations::InvitationRow;
 pub use issuers::{IssuerRow, NewIssuer};
 pub use reader::Reader;
 pub use server_certificates::NewServerCertificate;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bed::{Bed, PASSWORD, USER, clinic, csrf, now, terminal};
 use reqwest::StatusCode;
-use tegata_core::id::{Fingerprint, Serial, TerminalId};
+use tegata_core::id::{Fingerprint, KeyHash, Serial, TerminalId};
 use tegata_core::profile::KeyKind;
 use tegata_core::secret::{Entropy, random};
 use tegata_core::time::Days;
@@ -136,6 +136,7 @@ async fn fill(bed: &Bed, sample: &tegata_core::cert::CertRecord, der: &[u8]) {
                         not_after,
                         issued_at: sample.issued_at,
                         renewed_from: None,
+                        key: KeyHash(random(entropy)),
                         der: der.clone(),
                     })
                     .await?;

@@ -26,7 +26,7 @@ pub struct Config {
     pub store: Store,
     /// The CA.
     pub authority: Authority,
-    /// Certificate profiles by name; `terminal` and `server` must exist.
+    /// Certificate profiles by name; `terminal` and `server` must exist, `agent` may.
     pub profile: BTreeMap<String, ProfileSettings>,
     /// What people see.
     pub portal: Portal,
@@ -134,6 +134,14 @@ pub struct Authority {
     pub issuer_urls: Vec<String>,
     /// How many keys are kept ready for a click.
     pub key_pool: usize,
+    /// How many certificates one terminal's programs may get within 24 hours.
+    #[serde(default = "daily_certificates")]
+    pub daily_certificates: u32,
+}
+
+/// Enough for a terminal with several stores whose agent is being set up, and a stop for a program that has gone wild.
+fn daily_certificates() -> u32 {
+    24
 }
 
 /// `[portal]`
@@ -266,6 +274,8 @@ pub struct Checked {
     pub config: Config,
     /// For terminals.
     pub terminal_profile: Profile,
+    /// For terminals' agents, where there are any.
+    pub agent_profile: Option<Profile>,
     /// For our own listeners.
     pub server_profile: Profile,
     /// For downloads.
@@ -296,8 +306,12 @@ impl Checked {
         let terminal_profile = profile("terminal", Purpose::Client, "client")?;
         let server_profile = profile("server", Purpose::Server, "server")?;
         check_window(&config, &terminal_profile)?;
+        let agent_profile = match config.profile.contains_key("agent") {
+            true => Some(profile("agent", Purpose::Agent, "agent")?),
+            false => None,
+        };
         let file_name = FileNameTemplate::new(&config.portal.file_name)?;
-        Ok(Self { config, terminal_profile, server_profile, file_name })
+        Ok(Self { config, terminal_profile, agent_profile, server_profile, file_name })
     }
 
     /// Where the register lives; the password beside the address is not in it yet.
@@ -447,7 +461,8 @@ mod tests {
     #[test]
     fn the_sample_is_accepted_and_its_paths_start_at_its_folder() {
         let checked = parse(EXAMPLE).expect("the sample is valid");
-        assert_eq!(checked.terminal_profile.validity_years(), 3);
+        let start = tegata_core::time::Timestamp::parse("2026-11-24").expect("valid");
+        assert_eq!(checked.terminal_profile.end_from(start), start.plus_years_jst(3));
         assert_eq!(checked.terminal_profile.renewal_window().0, 90);
         assert_eq!(checked.database().expect("a path").file(), Some(Path::new("/etc/tegata/tegata.db")));
     }

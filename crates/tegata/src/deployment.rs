@@ -73,7 +73,9 @@ pub async fn authority_at(
     let portal = &checked.config.portal;
     let rules = Rules {
         terminal_profile: checked.terminal_profile.clone(),
+        agent_profile: checked.agent_profile.clone(),
         server_profile: checked.server_profile.clone(),
+        daily_certificates: checked.config.authority.daily_certificates,
         file_name: checked.file_name.clone(),
         bundle_days: portal.bundle_days,
         session_hours: portal.session_hours,

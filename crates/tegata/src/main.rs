@@ -14,7 +14,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{audit, cert, config as config_command, customer, demo, doctor, init, terminal, user};
+use commands::{
+    audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, init, renewal, terminal, user,
+};
 
 /// Client certificates that renew themselves in time: private CA, mutual-TLS gate and renewal portal in one program.
 #[derive(Parser)]
@@ -50,12 +52,21 @@ enum Command {
     /// People who log in: add, list, show.
     #[command(subcommand)]
     User(user::Command),
-    /// Terminals: add, list, show.
+    /// Terminals: add, invite, list, show.
     #[command(subcommand)]
     Terminal(terminal::Command),
     /// Certificates: issue, list, show, revoke.
     #[command(subcommand)]
     Cert(cert::Command),
+    /// Enrolment codes of terminals: list, approve, refuse (made by `tegata terminal invite`).
+    #[command(subcommand)]
+    Enrollment(enrollment::Command),
+    /// The issuing CAs: list, roll over.
+    #[command(subcommand)]
+    Ca(ca::Command),
+    /// When programs renew: advise, list, withdraw.
+    #[command(subcommand)]
+    Renewal(renewal::Command),
     /// The operation log: list, verify.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -94,6 +105,9 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::User(command) => user::run(command, config, out).await?,
         Command::Terminal(command) => terminal::run(command, config, out).await?,
         Command::Cert(command) => cert::run(command, config, out).await?,
+        Command::Enrollment(command) => enrollment::run(command, config, out).await?,
+        Command::Ca(command) => ca::run(command, config, out).await?,
+        Command::Renewal(command) => renewal::run(command, config, out).await?,
         Command::Audit(command) => return audit::run(command, config, out).await,
         Command::Config(command) => config_command::run(command, config, out)?,
         Command::Doctor => return doctor::run(config, out).await,

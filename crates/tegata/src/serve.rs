@@ -93,7 +93,7 @@ impl OrcaDoor {
         let Orca { window_days, pickup_minutes, pickup_downloads, .. } = self.settings;
         let rules =
             PickUpRules { window: window_days.map(Days), seconds: pickup_minutes * 60, downloads: pickup_downloads };
-        OrcaState { authority, rules, url: self.settings.url.clone(), entropy: Arc::new(SystemEntropy) }
+        OrcaState { authority, rules, url: self.settings.url.clone() }
     }
 }
 

@@ -120,9 +120,9 @@ async fn read(authority: &Authority) -> anyhow::Result<(TrustSnapshot, i64)> {
     Ok((snapshot, rows.version))
 }
 
-/// Middleware: an accepted certificate that waits for its first use is in use from this request on, before any page is made.
+/// Middleware: a certificate of ours that is accepted and waits for its first use is in use from this request on, before any page is made.
 pub async fn notice_first_use(State(feed): State<TrustFeed>, request: Request, next: Next) -> Response {
-    if let Some(cert) = request.extensions().get::<Peer>().and_then(Peer::accepted)
+    if let Some(cert) = request.extensions().get::<Peer>().and_then(Peer::credential)
         && feed.trust().is_unused(cert)
     {
         let noted = async {

@@ -9,11 +9,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use tegata_core::renewal::PermitError;
-use tegata_core::secret::{Entropy, random};
+use tegata_core::secret::random;
 use tegata_core::time::Timestamp;
 
 use crate::frame::Frame;
-use crate::i18n::Lang;
 use crate::portal::landing;
 use crate::visit::Visit;
 use crate::{Shared, cookie};
@@ -82,12 +81,6 @@ pub(crate) enum Failure {
     NoSuchMethod,
     /// Nothing waits to be fetched.
     NoBundle,
-    /// The address that a program was given for its file is used up.
-    PickUpOver,
-    /// A program sent what is not JSON.
-    BadJson,
-    /// A browser asks where only programs may.
-    NotForBrowsers,
     /// No permit for a new certificate.
     Refused(PermitError),
     /// What nobody foresaw: what we were doing, and the text for the log.
@@ -123,9 +116,6 @@ impl Failure {
             Self::NoSuchPage => "no-such-page",
             Self::NoSuchMethod => "no-such-method",
             Self::NoBundle => "no-bundle",
-            Self::PickUpOver => "pick-up-over",
-            Self::BadJson => "bad-json",
-            Self::NotForBrowsers => "not-for-browsers",
             Self::Refused(PermitError::TooEarly { .. }) => "too-early",
             Self::Refused(PermitError::Retired) => "terminal-retired",
             Self::Refused(_) => "renewal-refused",
@@ -136,12 +126,11 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::Barred(Barrier::Unknowable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Barred(_) | Self::Csrf | Self::NotForBrowsers => StatusCode::FORBIDDEN,
+            Self::Barred(_) | Self::Csrf => StatusCode::FORBIDDEN,
             Self::LoginFirst(_) => StatusCode::UNAUTHORIZED,
-            Self::BadForm | Self::BadJson => StatusCode::BAD_REQUEST,
+            Self::BadForm => StatusCode::BAD_REQUEST,
             Self::FormTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSuchPage | Self::NoBundle => StatusCode::NOT_FOUND,
-            Self::PickUpOver => StatusCode::GONE,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(PermitError::TooEarly { .. }) => StatusCode::CONFLICT,
             Self::Refused(_) => StatusCode::FORBIDDEN,
@@ -198,13 +187,10 @@ pub(crate) fn answer(state: &Shared, visit: &Visit, failure: Failure) -> Respons
         Failure::Refused(PermitError::NotYetValid(start)) => Failure::Barred(Barrier::NotYetValid(start)),
         other => other,
     };
-    let log_id = log(&*state.entropy, &failure);
+    let log_id = log(state, &failure);
     metrics::counter!("tegata_portal_failures_total", "code" => failure.code()).increment(1);
-    let mut response = if visit.browser {
-        page(state, visit, &failure, log_id)
-    } else {
-        problem(&failure, what(visit.lang, &failure), log_id)
-    };
+    let mut response =
+        if visit.browser { page(state, visit, &failure, log_id) } else { problem(visit, &failure, log_id) };
     *response.status_mut() = failure.status();
     if failure.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
@@ -213,9 +199,9 @@ pub(crate) fn answer(state: &Shared, visit: &Visit, failure: Failure) -> Respons
 }
 
 /// Writes what nobody foresaw to the log, once, and returns the id under which it stands there.
-fn log(entropy: &dyn Entropy, failure: &Failure) -> Option<String> {
+fn log(state: &Shared, failure: &Failure) -> Option<String> {
     let Failure::Internal(what, text) = failure else { return None };
-    let id: String = random::<4>(entropy).iter().map(|byte| format!("{byte:02X}")).collect();
+    let id: String = random::<4>(&*state.entropy).iter().map(|byte| format!("{byte:02X}")).collect();
     tracing::error!(log.id = id, error = text, "{what} failed");
     Some(id)
 }
@@ -258,32 +244,15 @@ fn trouble(f: Frame, visit: &Visit, failure: &Failure, log_id: Option<String>) -
     TroublePage { f, what, next, link, target, log_id }
 }
 
-/// The answer to a failure where no person looks: a problem document in both languages, for the log of the program.
-pub(crate) fn answer_program(entropy: &dyn Entropy, failure: &Failure) -> Response {
-    let log_id = log(entropy, failure);
-    metrics::counter!("tegata_program_failures_total", "code" => failure.code()).increment(1);
-    let mut details: Vec<String> = Lang::ALL.iter().map(|lang| what(*lang, failure)).collect();
-    if let Failure::Refused(PermitError::TooEarly { window, .. }) = failure {
-        details.extend(Lang::ALL.iter().map(|lang| lang.t1("too-early-window", "days", window.0)));
-    }
-    let mut response = problem(failure, details.join(" "), log_id);
-    *response.status_mut() = failure.status();
-    response
-}
-
-/// What happened, in a sentence.
-fn what(lang: Lang, failure: &Failure) -> String {
-    match failure {
-        Failure::Barred(barrier) => landing::what(lang, *barrier),
-        Failure::LoginFirst(_) => lang.t("login-required"),
-        _ => lang.t(&format!("trouble-{}-what", failure.code())),
-    }
-}
-
 /// A problem document (RFC 9457): `code` is stable, `detail` is for people.
-fn problem(failure: &Failure, detail: String, log_id: Option<String>) -> Response {
+fn problem(visit: &Visit, failure: &Failure, log_id: Option<String>) -> Response {
     let status = failure.status();
     let code = failure.code();
+    let detail = match failure {
+        Failure::Barred(barrier) => landing::what(visit.lang, *barrier),
+        Failure::LoginFirst(_) => visit.lang.t("login-required"),
+        _ => visit.lang.t(&format!("trouble-{code}-what")),
+    };
     let body = serde_json::json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
@@ -299,6 +268,7 @@ fn problem(failure: &Failure, detail: String, log_id: Option<String>) -> Respons
 pub(crate) mod tests {
     use super::*;
     use crate::frame::sample;
+    use crate::i18n::Lang;
     use tegata_core::time::Days;
 
     fn failures() -> Vec<Failure> {
@@ -309,9 +279,6 @@ pub(crate) mod tests {
             Failure::NoSuchPage,
             Failure::NoSuchMethod,
             Failure::NoBundle,
-            Failure::PickUpOver,
-            Failure::BadJson,
-            Failure::NotForBrowsers,
             Failure::Refused(PermitError::TooEarly { days_left: Days(91), window: Days(90) }),
             Failure::Refused(PermitError::Retired),
             Failure::Refused(PermitError::OtherTerminal),

@@ -25,19 +25,21 @@ static JA: LazyLock<Words> = LazyLock::new(|| words(langid!("ja"), &sources(Lang
 static EN: LazyLock<Words> = LazyLock::new(|| words(langid!("en"), &sources(Lang::En)));
 
 /// The locale files of one language.
-fn sources(lang: Lang) -> [&'static str; 4] {
+fn sources(lang: Lang) -> [&'static str; 5] {
     match lang {
         Lang::Ja => [
             include_str!("../locales/ja/common.ftl"),
             include_str!("../locales/ja/portal.ftl"),
             include_str!("../locales/ja/log.ftl"),
             include_str!("../locales/ja/trouble.ftl"),
+            include_str!("../locales/ja/api.ftl"),
         ],
         Lang::En => [
             include_str!("../locales/en/common.ftl"),
             include_str!("../locales/en/portal.ftl"),
             include_str!("../locales/en/log.ftl"),
             include_str!("../locales/en/trouble.ftl"),
+            include_str!("../locales/en/api.ftl"),
         ],
     }
 }

@@ -1,6 +1,6 @@
-//! Everything a browser or a program asks of us: the portal, its sessions, its words, and the protocols of programs. Reads the [`Peer`](tegata_core::peer::Peer) that the listener put
-//! into each request, asks `tegata_authority`, and answers with pages that work without JavaScript. Decides nothing about certificates,
-//! begins no write, signs nothing.
+//! Everything a browser or a client program asks of us: the portal, its sessions, its words, EST, the protocol of ORCA's programs. Reads
+//! the [`Peer`](tegata_core::peer::Peer) that the listener put into each request, asks `tegata_authority`, and answers with pages that
+//! work without JavaScript. Decides nothing about certificates, begins no write, signs nothing.
 
 mod api;
 mod assets;
@@ -110,12 +110,13 @@ fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// Method and path pattern of every way in, as documents and tests name them.
+/// Method and path pattern of every way in, as documents and tests name them: pages first, then what is for programs.
 pub fn routes() -> Vec<(&'static str, &'static str)> {
-    endpoints().into_iter().map(|endpoint| (endpoint.method, endpoint.path)).collect()
+    let pages = endpoints().into_iter().map(|endpoint| (endpoint.method, endpoint.path));
+    pages.chain(api::routes().into_iter().map(|route| (route.method, route.path))).collect()
 }
 
-/// The portal. Expects a [`Peer`](tegata_core::peer::Peer) in the extensions of each request; without one, nobody was shown.
+/// The portal, and the ways for programs beside it. Expects a [`Peer`](tegata_core::peer::Peer) in the extensions of each request; without one, nobody was shown.
 pub fn router(state: WebState) -> Router {
     let state: Shared = Arc::new(state);
     let ways =
@@ -126,5 +127,6 @@ pub fn router(state: WebState) -> Router {
         .layer(from_fn_with_state(state.clone(), gate::admit))
         .layer(from_fn_with_state(state.clone(), visit::welcome))
         .layer(from_fn(headers::harden))
+        .merge(api::router())
         .with_state(state)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
+use tegata_authority::rollover;
 use tegata_authority::{
     Authority, Identity, IssueOrder, KeyPool, NewSession, NewUser, Parts, Rules, Session, SessionLookup,
 };
@@ -39,7 +40,8 @@ fn profile(purpose: Purpose) -> ProfileSettings {
     ProfileSettings {
         purpose,
         key_kinds: vec![KeyKind::P256, KeyKind::Rsa2048],
-        validity_years: 3,
+        validity_years: Some(3),
+        validity_days: None,
         renewal_window_days: 90,
         carry_over_days: 130,
         spread_days: 10,
@@ -58,7 +60,9 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
     let (ca, vault) = ceremony::open(&store, folders(), &pass, Urls::default(), &*clock).await.expect("opens");
     let rules = Rules {
         terminal_profile: profile(Purpose::Client).validate("terminal").expect("valid"),
+        agent_profile: Some(profile(Purpose::Agent).validate("agent").expect("valid")),
         server_profile: profile(Purpose::Server).validate("server").expect("valid"),
+        daily_certificates: 24,
         file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("valid"),
         bundle_days: 7,
         session_hours: 12,
@@ -107,6 +111,17 @@ impl Bed {
         self.authority.close().await;
         let authority = open(self.folder.path(), &self.register, self.clock.clone(), false).await;
         Self { authority, ..self }
+    }
+
+    /// A new issuing CA, which signs after a restart.
+    pub async fn roll_over(&self) -> tegata_pki::issuer::IssuerCert {
+        let database = Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own");
+        let store = Store::open(database, OpenMode::Existing).await.expect("opens");
+        let folders = Folders { keys: self.folder.path(), certificates: self.folder.path() };
+        let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
+        let made = rollover::roll_over(&store, folders, &pass, &operator(), &*self.clock, &SeededEntropy::new(5)).await;
+        store.close().await;
+        made.expect("rolled over")
     }
 
     pub fn pass_days(&self, days: i64) {
@@ -167,6 +182,7 @@ pub fn peer(cert: &CertRecord) -> PeerCert {
         serial: cert.serial,
         issuer: cert.issuer,
         terminal: cert.terminal,
+        purpose: Purpose::Client,
         not_before: cert.not_before,
         not_after: cert.not_after,
     }

@@ -5,3 +5,4 @@ mod login;
 mod pickup;
 mod renewal;
 mod revocation;
+mod rollover;

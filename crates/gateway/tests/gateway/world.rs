@@ -75,7 +75,8 @@ fn profile(purpose: Purpose) -> Profile {
     ProfileSettings {
         purpose,
         key_kinds: vec![KeyKind::P256],
-        validity_years: 3,
+        validity_years: Some(3),
+        validity_days: None,
         renewal_window_days: 90,
         carry_over_days: 130,
         spread_days: 20,

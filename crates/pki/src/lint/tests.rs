@@ -4,7 +4,7 @@ use der::asn1::{Any, GeneralizedTime, Ia5String};
 use der::{Decode, Encode};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use tegata_core::id::{Serial, TerminalId};
-use tegata_core::profile::KeyKind;
+use tegata_core::profile::{KeyKind, Purpose};
 use tegata_core::time::Timestamp;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::serial_number::SerialNumber;
@@ -71,7 +71,8 @@ fn whole(role: Role) -> Tbs {
 }
 
 fn terminal() -> GeneralName {
-    extension::uri(&TerminalId::from_random([7; 16]).san_uri()).expect("encodable")
+    let uri = TerminalId::from_random([7; 16]).san_uri(Purpose::Client).expect("terminals have one");
+    extension::uri(&uri).expect("encodable")
 }
 
 fn dns(text: &str) -> GeneralName {

@@ -12,7 +12,10 @@ use super::{Arg, Query};
 use crate::error::{DANGLING, StoreError};
 
 /// The steps from an empty file to today's schema. Append; never edit one that was released.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_register.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/sqlite/0001_register.sql"),
+    include_str!("../../migrations/sqlite/0002_programs.sql"),
+];
 /// `TEGA` in the file's header (`PRAGMA application_id`): how we know our own files.
 const APPLICATION_ID: i64 = 0x5445_4741;
 /// How long to wait for another process that is writing.
@@ -187,7 +190,7 @@ pub(super) fn said(error: sqlx::Error) -> StoreError {
 
 /// What there may be only one of, from the columns that the engine names.
 fn duplicate(message: &str) -> StoreError {
-    const NAMES: [(&str, &str); 13] = [
+    const NAMES: [(&str, &str); 14] = [
         ("issuers.der", "issuer"),
         ("customers.id", "customer id"),
         ("customers.code", "customer code"),
@@ -201,6 +204,7 @@ fn duplicate(message: &str) -> StoreError {
         ("bundles.terminal_id", "open bundle"),
         ("sessions.token_hash", "session"),
         ("audit.sequence", "log entry"),
+        ("invitations.selector", "invitation"),
     ];
     let columns = message.rsplit_once(": ").map_or(message, |(_, columns)| columns);
     let what = NAMES.iter().find(|(column, _)| columns.starts_with(column)).map_or("row", |(_, what)| what);

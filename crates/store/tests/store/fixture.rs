@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use tegata_core::access::{Actor, Role, Scope};
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
-use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, Serial, TerminalId, UserId};
+use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId, UserId};
 use tegata_core::profile::KeyKind;
 use tegata_core::secret::Secret;
 use tegata_core::time::Timestamp;
@@ -77,6 +77,7 @@ pub fn new_certificate(of: u32, index: u8, tag: u64) -> NewCertificate {
         not_after: NOW.plus_seconds(1000),
         issued_at: NOW,
         renewed_from: None,
+        key: KeyHash(fingerprint),
         der: tag.to_be_bytes().to_vec(),
     }
 }

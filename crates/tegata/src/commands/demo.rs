@@ -18,6 +18,7 @@ use tegata_core::access::{Actor, Role};
 use tegata_core::cert::RevocationReason;
 use tegata_core::customer::Customer;
 use tegata_core::peer::PeerCert;
+use tegata_core::profile::Purpose;
 use tegata_core::secret::{Secret, import_password};
 use tegata_core::terminal::Terminal;
 use tegata_core::time::{Clock, Days, Timestamp};
@@ -187,6 +188,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
         "url": server.url(),
         "alias_urls": server.alias_urls(),
         "orca_url": server.orca_url(),
+        "est_url": server.url(),
         "operations_url": format!("http://{}", server.operations_address()),
         "ca_pem": "ca.pem",
         "config": CONFIG_FILE,
@@ -336,6 +338,7 @@ impl Stage<'_> {
             serial: certificate.serial,
             issuer: certificate.issuer,
             terminal: certificate.terminal,
+            purpose: Purpose::Client,
             not_before: certificate.not_before,
             not_after: certificate.not_after,
         };

@@ -164,7 +164,7 @@ fn issuing_ca(checked: &Checked, findings: &mut Vec<Finding>) {
         let what = format!("the clock says {now}, before the issuing CA began ({})", validity.not_before);
         findings.push(problem(what, "set the clock (chronyd or systemd-timesyncd)"));
     }
-    let full_life = now.plus_years_jst(checked.terminal_profile.validity_years());
+    let full_life = checked.terminal_profile.end_from(now);
     findings.push(if validity.not_after < full_life {
         advice(
             format!("the issuing CA ends {}: new certificates no longer get their full life", validity.not_after),

@@ -2,11 +2,14 @@
 
 pub mod audit;
 mod browser;
+pub mod ca;
 pub mod cert;
 pub mod config;
 pub mod customer;
 pub mod demo;
 pub mod doctor;
+pub mod enrollment;
 pub mod init;
+pub mod renewal;
 pub mod terminal;
 pub mod user;

@@ -1,4 +1,4 @@
-//! `tegata terminal add | list | show`
+//! `tegata terminal add | invite | list | show`
 
 use std::path::Path;
 
@@ -26,6 +26,19 @@ pub enum Command {
         /// Its number such as client0001; the customer's next free one when left out.
         #[arg(long)]
         client: Option<ClientNumber>,
+    },
+    /// Make an enrolment code, with which an agent (or any EST client) at the terminal gets its first certificate. Earlier codes of the
+    /// terminal end.
+    #[command(after_help = "Example:\n  tegata terminal invite u00000001/client0001")]
+    Invite {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
+        terminal: TerminalName,
+        /// For how many minutes the code counts.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+        minutes: u32,
+        /// Whoever uses it waits until you say yes (`tegata enrollment approve`).
+        #[arg(long)]
+        approval: bool,
     },
     /// List terminals.
     List {
@@ -83,6 +96,29 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             authority.close().await;
             let text = format!("registered {}/{} {}", terminal.customer, terminal.client, terminal.name);
             out.say(&text, &value(&terminal))?;
+        }
+        Command::Invite { terminal, minutes, approval } => {
+            let (checked, authority) = deployment::open(path).await?;
+            let terminal = terminal.find(authority.reader()).await?;
+            let invitation = authority.invite(&actor, &terminal, minutes, approval).await?;
+            let (code, url) = (invitation.code.spoken(), &checked.config.server.url);
+            let root = authority.ca().root.fingerprint();
+            let text = format!(
+                "code {code} for {customer}/{client} {name}, until {until}\n\nAt the terminal:\n  \
+                 tegata agent enroll --server {url} --ca-fingerprint {root} --code {code}",
+                code = code.expose(),
+                customer = terminal.customer,
+                client = terminal.client,
+                name = terminal.name,
+                until = invitation.expires_at,
+            );
+            let mut whole = value(&terminal);
+            whole["code"] = json!(code.expose());
+            whole["expires_at"] = json!(invitation.expires_at.to_string());
+            whole["server"] = json!(url);
+            whole["ca_fingerprint"] = json!(root.to_string());
+            authority.close().await;
+            out.say(&text, &whole)?;
         }
         Command::List { customer } => {
             let store = deployment::register(&deployment::config(path)?).await?;

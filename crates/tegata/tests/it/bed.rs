@@ -172,14 +172,17 @@ impl Bed {
         let settings = |purpose, window| ProfileSettings {
             purpose,
             key_kinds: vec![KeyKind::P256],
-            validity_years: 3,
+            validity_years: Some(3),
+            validity_days: None,
             renewal_window_days: window,
             carry_over_days: 130,
             spread_days: 10,
         };
         let rules = Rules {
             terminal_profile: settings(Purpose::Client, 90).validate("terminal").expect("valid"),
+            agent_profile: Some(settings(Purpose::Agent, 90).validate("agent").expect("valid")),
             server_profile: settings(Purpose::Server, 30).validate("server").expect("valid"),
+            daily_certificates: 24,
             file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("valid"),
             bundle_days: 7,
             session_hours: 12,

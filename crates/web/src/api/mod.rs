@@ -1,3 +1,35 @@
-//! What programs ask of us, one protocol a file.
+//! What programs ask of us: no cookies, no pages, no redirects. Each interface is a file of its own, with its routes.
 
+pub(crate) mod est;
 pub(crate) mod orca;
+pub(crate) mod problem;
+pub(crate) mod v1;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::MethodRouter;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{Shared, headers};
+
+/// One way in for programs.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) answer: MethodRouter<Shared>,
+}
+
+/// Every way in for programs that is on the portal's own listener.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = est::routes();
+    routes.extend(v1::routes());
+    routes
+}
+
+/// Those ways, with what all of their answers share.
+pub(crate) fn router() -> Router<Shared> {
+    let ways = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.answer));
+    ways.method_not_allowed_fallback(problem::no_such_method)
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(from_fn(headers::harden))
+}

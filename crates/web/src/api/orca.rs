@@ -8,18 +8,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use tegata_authority::{Authority, AuthorityError, PickUpError, PickUpRules, RenewError};
+use tegata_authority::{Authority, AuthorityError, PickUpError, PickUpRules, ProgramError, RenewError};
 use tegata_core::peer::{Peer, PeerCert, PeerState};
 use tegata_core::renewal::PermitError;
-use tegata_core::secret::Entropy;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::error::{self, Failure};
+use super::problem::{self, Code, Problem};
 use crate::portal::{bundle::attachment, safe_file_name};
 use crate::visit::query;
 
@@ -36,8 +35,6 @@ pub struct OrcaState {
     pub rules: PickUpRules,
     /// The listener's own address, `https://host[:port]`.
     pub url: String,
-    /// Chance for log ids.
-    pub entropy: Arc<dyn Entropy>,
 }
 
 type Orca = Arc<OrcaState>;
@@ -48,11 +45,11 @@ pub fn orca_router(state: OrcaState) -> Router {
     Router::new()
         .route("/api/cert", post(renew))
         .route(FILE, get(file))
-        .fallback(error::no_such_page)
-        .method_not_allowed_fallback(error::no_such_method)
-        .layer(CatchPanicLayer::custom(error::from_panic))
+        .fallback(problem::no_such_address)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(from_fn(admit))
-        .layer(from_fn_with_state(state.clone(), finish))
+        .layer(from_fn(finish))
         .with_state(state)
 }
 
@@ -84,7 +81,8 @@ struct Shown(PeerCert);
 /// Deny by default, before any path is looked at.
 async fn admit(mut request: Request, next: Next) -> Response {
     if is_from_browser(request.headers()) {
-        return Failure::NotForBrowsers.into_response();
+        let detail = "the request is marked as a browser's: send Content-Type: application/json and no Origin";
+        return Problem::new(Code::NotForBrowsers, detail).into_response();
     }
     let peer = request.extensions().get::<Peer>();
     if let Some(refusal) = program_refusal(peer) {
@@ -105,23 +103,21 @@ fn is_from_browser(headers: &HeaderMap) -> bool {
         || by_form.iter().any(|form| kind.starts_with(form))
 }
 
-/// The outermost step: failures become problem documents, and nothing is kept by anybody on the way.
-async fn finish(State(state): State<Orca>, request: Request, next: Next) -> Response {
+/// The outermost step: nothing is kept by anybody on the way.
+async fn finish(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        response = error::answer_program(&*state.entropy, &failure);
-    }
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
 /// `POST /api/cert`
-async fn renew(State(state): State<Orca>, request: Request) -> Result<Response, Failure> {
+async fn renew(State(state): State<Orca>, request: Request) -> Result<Response, Problem> {
     let Some(Shown(cert)) = request.extensions().get::<Shown>().cloned() else { return Ok(not_permitted()) };
-    let body = to_bytes(request.into_body(), LONGEST_BODY).await.map_err(|_| Failure::FormTooLong)?;
+    let body = to_bytes(request.into_body(), LONGEST_BODY).await;
+    let body = body.map_err(|_| Problem::new(Code::TooLong, "the request is longer than any of these programs'"))?;
     if !is_object_or_nothing(&body) {
-        return Err(Failure::BadJson);
+        return Err(Problem::new(Code::NotJson, "send {} or nothing"));
     }
     let pick_up = match state.authority.order_pick_up(&cert, state.rules).await {
         Ok(pick_up) => pick_up,
@@ -129,7 +125,7 @@ async fn renew(State(state): State<Orca>, request: Request) -> Result<Response, 
         Err(RenewError::Permit(
             PermitError::Revoked | PermitError::Expired(_) | PermitError::NotYetValid(_) | PermitError::OtherTerminal,
         )) => return Ok(not_permitted()),
-        Err(RenewError::Permit(refused)) => return Err(Failure::Refused(refused)),
+        Err(RenewError::Permit(refused)) => return Err(ProgramError::Permit(refused).into()),
         Err(RenewError::Internal(error)) => return trouble(error),
     };
     let uri = format!("{}{FILE}?token={}", state.url, pick_up.token.expose());
@@ -143,9 +139,9 @@ fn is_object_or_nothing(body: &[u8]) -> bool {
 }
 
 /// `GET /api/cert/file`
-async fn file(State(state): State<Orca>, method: Method, uri: Uri, request: Request) -> Result<Response, Failure> {
+async fn file(State(state): State<Orca>, method: Method, uri: Uri, request: Request) -> Result<Response, Problem> {
     if method == Method::HEAD {
-        return Err(Failure::NoSuchMethod); // a look at the headers must not count as fetched
+        return Err(problem::no_such_method().await); // a look at the headers must not count as fetched
     }
     let Some(Shown(cert)) = request.extensions().get::<Shown>() else { return Ok(not_permitted()) };
     let token = query(&uri, "token").unwrap_or_default();
@@ -154,19 +150,19 @@ async fn file(State(state): State<Orca>, method: Method, uri: Uri, request: Requ
             let name = safe_file_name(&file.file_name, "certificate.p12");
             Ok(attachment("application/x-pkcs12", &name, file.bytes.expose().clone()))
         }
-        Err(PickUpError::None) => Err(Failure::NoBundle),
-        Err(PickUpError::Over) => Err(Failure::PickUpOver),
+        Err(error @ PickUpError::None) => Err(Problem::new(Code::NoFile, error.to_string())),
+        Err(error @ PickUpError::Over) => Err(Problem::new(Code::FileOver, error.to_string())),
         Err(PickUpError::Internal(error)) => trouble(error),
     }
 }
 
 /// A register that does not answer is 「サーバメンテナンス中です」 to these programs; everything else has its log id.
-fn trouble(error: AuthorityError) -> Result<Response, Failure> {
+fn trouble(error: AuthorityError) -> Result<Response, Problem> {
     if error.is_of_the_register() {
         tracing::error!(%error, "a program could not be served: the register does not answer");
         return Ok(maintenance());
     }
-    Err(Failure::internal("renewing for a program", &error))
+    Err(Problem::internal("renewing for a program", &error))
 }
 
 #[cfg(test)]

@@ -138,6 +138,7 @@ pub(crate) mod tests {
             serial: record.serial,
             issuer: record.issuer,
             terminal: record.terminal,
+            purpose: tegata_core::profile::Purpose::Client,
             not_before: record.not_before,
             not_after: record.not_after,
         }

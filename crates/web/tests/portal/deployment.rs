@@ -42,7 +42,7 @@ pub struct Deployment {
     pub fresh: CertRecord,
     /// 薬局, of the other customer.
     pub other: CertRecord,
-    operator: Actor,
+    pub operator: Actor,
     _folder: tempfile::TempDir,
     _register: Register,
 }
@@ -78,11 +78,13 @@ impl Deployment {
 
     /// A browser that shows this certificate, whatever it is worth now.
     pub fn browser(&self, cert: &CertRecord) -> Browser {
+        let agent = cert.profile == "agent";
         let cert = PeerCert {
             fingerprint: cert.fingerprint,
             serial: cert.serial,
             issuer: cert.issuer,
             terminal: cert.terminal,
+            purpose: if agent { Purpose::Agent } else { Purpose::Client },
             not_before: cert.not_before,
             not_after: cert.not_after,
         };
@@ -112,7 +114,6 @@ impl Deployment {
             authority: self.authority.clone(),
             rules: PickUpRules { window: None, seconds: 900, downloads: 5 },
             url: "https://localhost:8444".into(),
-            entropy: Arc::new(SeededEntropy::new(12)),
         };
         Browser { router: orca_router(state), ..browser.clone() }
     }
@@ -145,7 +146,8 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
         let settings = ProfileSettings {
             purpose,
             key_kinds: vec![KeyKind::P256],
-            validity_years: 3,
+            validity_years: Some(3),
+            validity_days: None,
             renewal_window_days: 90,
             carry_over_days: 130,
             spread_days: 10,
@@ -154,7 +156,9 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
     };
     let rules = Rules {
         terminal_profile: profile(Purpose::Client, "terminal"),
+        agent_profile: Some(profile(Purpose::Agent, "agent")),
         server_profile: profile(Purpose::Server, "server"),
+        daily_certificates: 24,
         file_name: FileNameTemplate::new("{customer6}_JP_{user}_{client}.p12").expect("a template"),
         bundle_days: 7,
         session_hours: 12,
@@ -268,13 +272,6 @@ impl Browser {
         form: Option<Vec<u8>>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let form_type = form.as_ref().map(|_| (CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded"));
-        let headers: Vec<_> = headers.iter().copied().chain(form_type).collect();
-        self.send_as(method, path, form.unwrap_or_default(), &headers).await
-    }
-
-    /// Sends whatever it is told to, with its certificate and its cookies.
-    pub async fn send_as(&mut self, method: Method, path: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header(HOST, HOST_NAME);
         if !headers.iter().any(|(name, _)| *name == ACCEPT.as_str()) {
             request = request.header(ACCEPT, "text/html,*/*;q=0.8");
@@ -282,10 +279,13 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if form.is_some() && !headers.iter().any(|(name, _)| *name == CONTENT_TYPE.as_str()) {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
         for (name, value) in &self.cookies {
             request = request.header(COOKIE, format!("{name}={value}"));
         }
-        let request = request.extension(self.peer.clone()).body(Body::from(body));
+        let request = request.extension(self.peer.clone()).body(form.map_or(Body::empty(), Body::from));
         let answer = self.router.clone().oneshot(request.expect("a request")).await.expect("never fails");
         let (parts, body) = answer.into_parts();
         let body = to_bytes(body, 10_000_000).await.expect("a body").to_vec();

@@ -3,6 +3,7 @@
 
 mod coverage;
 mod deployment;
+mod est;
 mod forms;
 mod orca;
 mod walk;

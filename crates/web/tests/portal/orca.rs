@@ -12,8 +12,7 @@ const HEADERS: [(&str, &str); 2] = [("accept", "application/json"), ("content-ty
 async fn send(program: &Browser, method: Method, path: &str, body: &str, more: &[(&str, &str)]) -> Answer {
     let headers = [&HEADERS, more].concat();
     let mut program = program.clone();
-    // The bed's forms bring a content type of their own, which would be a browser's; a body of a program goes in as it is.
-    let answer = program.send_as(method, path, body.as_bytes().to_vec(), &headers).await;
+    let answer = program.send(method, path, Some(body.as_bytes().to_vec()), &headers).await;
     assert!(!answer.status.is_redirection(), "L1: never 3xx: {path}");
     assert!(answer.headers.get("set-cookie").is_none() && answer.headers.get("location").is_none(), "{path}");
     assert!(!answer.text().contains("<html"), "{path}");
@@ -130,7 +129,8 @@ async fn too_early_is_a_refusal_that_both_programs_survive_and_people_understand
     let answer = send(&place.program(&place.browser(&place.fresh)), Method::POST, "/api/cert", "{}", &[]).await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::CONFLICT, "application/problem+json"));
     let text = answer.text();
-    assert!(text.contains("\"too-early\"") && text.contains("期限の90日前から") && text.contains("90 days"), "{text}");
+    assert!(text.contains("\"too-early\"") && text.contains("まだ更新できる時期ではありません"), "{text}");
+    assert!(text.contains("90"), "the detail says from when: {text}");
 }
 
 #[tokio::test]

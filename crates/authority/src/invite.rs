@@ -1,0 +1,189 @@
+//! Invitations: the operator makes a code for a terminal, somebody types it there, and the terminal gets its first certificate. Wrong tries
+//! are counted at the invitation that they aim at and at the address that they come from.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tegata_core::access::Actor;
+use tegata_core::audit::{Action, Entry, Outcome};
+use tegata_core::id::{KeyHash, TerminalId};
+use tegata_core::invitation::{APPROVAL_DAYS, Accepted, Approval, Code, Invitation, InvitationError};
+use tegata_core::terminal::Terminal;
+use tegata_core::time::{Days, Timestamp};
+use tegata_store::{InvitationRow, StoreError};
+
+use crate::{Authority, AuthorityError, ProgramError};
+
+/// Codes that one address may try in a minute: a clinic with all its terminals is behind one address.
+const CODES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("thirty is not zero");
+/// How often another code is drawn when the first half of one is taken.
+const DRAWS: usize = 20;
+
+pub(crate) type CodeLimit = DefaultKeyedRateLimiter<IpAddr>;
+
+pub(crate) fn code_limit() -> CodeLimit {
+    RateLimiter::keyed(Quota::per_minute(CODES_PER_MINUTE))
+}
+
+/// A code that was just made.
+pub struct NewInvitation {
+    /// To be read out or typed; the register keeps only a keyed hash.
+    pub code: Code,
+    /// The last second in which it counts.
+    pub expires_at: Timestamp,
+}
+
+/// Why there is no invitation, or nothing to decide.
+#[derive(Debug, thiserror::Error)]
+pub enum InviteError {
+    /// Not an operator.
+    #[error("only an operator may do this")]
+    Forbidden,
+    /// The terminal was taken out of service.
+    #[error("the terminal is out of service")]
+    Retired,
+    /// Nobody waits under this name.
+    #[error("no enrolment waits for approval under {0}: see `tegata enrollment list`")]
+    NothingWaits(String),
+    /// The register.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Authority {
+    /// Makes a code for a terminal that counts for some minutes; earlier ones of the terminal end. With `approval`, the operator has the
+    /// last word once somebody has used it.
+    pub async fn invite(
+        &self,
+        actor: &Actor,
+        terminal: &Terminal,
+        minutes: u32,
+        approval: bool,
+    ) -> Result<NewInvitation, InviteError> {
+        if !matches!(actor, Actor::Operator { .. }) {
+            return Err(InviteError::Forbidden);
+        }
+        if terminal.retired_at.is_some() {
+            return Err(InviteError::Retired);
+        }
+        let now = self.now();
+        let expires_at = now.plus_seconds(i64::from(minutes) * 60);
+        let approval = if approval { Approval::Pending } else { Approval::NotNeeded };
+        for _ in 0..DRAWS {
+            let code = Code::random(&*self.0.entropy);
+            let invitation = Invitation {
+                selector: code.selector().to_owned(),
+                terminal: terminal.id,
+                customer: terminal.customer,
+                expires_at,
+                failures: 0,
+                key: None,
+                approval,
+            };
+            let row = InvitationRow { invitation, code_hash: self.code_hash(&code) };
+            let detail = format!("{}, for {minutes} minutes, approval {}", code.selector(), approval.as_str());
+            let entry = self.entry(actor, (terminal.customer, terminal.id), Action::InvitationMade, detail);
+            let write = self.0.store.write(move |tx| {
+                Box::pin(async move {
+                    tx.forget_lapsed_invitations(now).await?;
+                    tx.insert_invitation(&row, now).await?;
+                    tx.append_audit(&entry).await.map(|_| ())
+                })
+            });
+            match write.await {
+                Err(StoreError::Duplicate { .. }) => continue, // one in a million for each open invitation
+                done => return done.map(|()| NewInvitation { code, expires_at }).map_err(InviteError::from),
+            }
+        }
+        Err(StoreError::Duplicate { what: "invitation" }.into())
+    }
+
+    /// Who waits for the operator's word, and which codes are open.
+    pub async fn invitations(&self, actor: &Actor) -> Result<Vec<Invitation>, StoreError> {
+        self.0.reader.invitations(actor.scope(), self.now()).await
+    }
+
+    /// The operator's word about an enrolment.
+    pub async fn decide(&self, actor: &Actor, selector: &str, approve: bool) -> Result<Invitation, InviteError> {
+        if !matches!(actor, Actor::Operator { .. }) {
+            return Err(InviteError::Forbidden);
+        }
+        let (selector, actor) = (selector.to_ascii_uppercase(), actor.clone());
+        let approval = if approve { Approval::Approved } else { Approval::Refused };
+        let now = self.now();
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                if !tx.decide_invitation(&selector, approval).await? {
+                    return Err(InviteError::NothingWaits(selector));
+                }
+                let row = tx.invitation(&selector).await?.ok_or(StoreError::NotFound { what: "invitation" })?;
+                let entry = Entry {
+                    at: now,
+                    actor,
+                    customer: Some(row.invitation.customer),
+                    terminal: Some(row.invitation.terminal),
+                    serial: None,
+                    action: Action::EnrollmentDecided,
+                    outcome: if approve { Outcome::Done } else { Outcome::Refused },
+                    detail: format!("{selector} {}", approval.as_str()),
+                };
+                tx.append_audit(&entry).await?;
+                Ok(row.invitation)
+            })
+        });
+        write.await
+    }
+
+    /// Whether a code is right and counts for this key; binds it to the key when it does.
+    pub(crate) async fn redeem(
+        &self,
+        code: &Code,
+        from: IpAddr,
+        key: KeyHash,
+    ) -> Result<(Accepted, TerminalId), ProgramError> {
+        if self.0.code_limit.check_key(&from).is_err() {
+            return Err(ProgramError::TooManyCodes);
+        }
+        let (selector, hash, now) = (code.selector().to_owned(), self.code_hash(code), self.now());
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let Some(row) = tx.invitation(&selector).await? else { return Ok(Err(ProgramError::WrongCode)) };
+                let invitation = row.invitation;
+                let entry = |action, outcome, detail: String| Entry {
+                    at: now,
+                    actor: Actor::Visitor,
+                    customer: Some(invitation.customer),
+                    terminal: Some(invitation.terminal),
+                    serial: None,
+                    action,
+                    outcome,
+                    detail,
+                };
+                if aws_lc_rs::constant_time::verify_slices_are_equal(&row.code_hash, &hash).is_err() {
+                    if invitation.is_open(now) {
+                        tx.count_wrong_code(&selector).await?;
+                        let detail = format!("{selector}: wrong code from {from}");
+                        tx.append_audit(&entry(Action::InvitationRefused, Outcome::Refused, detail)).await?;
+                    }
+                    return Ok(Err(ProgramError::WrongCode));
+                }
+                let answer = invitation.accept(key, now);
+                let waits = matches!(answer, Err(InvitationError::Pending));
+                if invitation.key.is_none() && (waits || answer.is_ok()) {
+                    let until = if waits { now.plus_days(Days(APPROVAL_DAYS)) } else { invitation.expires_at };
+                    tx.bind_invitation(&selector, key, until).await?;
+                    let detail = format!("{selector}, from {from}");
+                    tx.append_audit(&entry(Action::EnrollmentRequested, Outcome::Done, detail)).await?;
+                }
+                Ok::<_, AuthorityError>(answer.map(|accepted| (accepted, invitation.terminal)).map_err(Into::into))
+            })
+        });
+        write.await?
+    }
+
+    /// What the register keeps of a code: 40 bits of chance need a key, or whoever reads the register could try them all.
+    fn code_hash(&self, code: &Code) -> [u8; 32] {
+        *self.0.vault.derive(&format!("invitation/{}", code.whole().expose())).expose()
+    }
+}
