@@ -94,7 +94,6 @@ pub(crate) async fn record(
     tx: &mut Tx,
     leaf: &Leaf,
     issuer: IssuerId,
-    profile: &str,
     entry: Entry,
 ) -> Result<CertificateId, StoreError> {
     let new = NewCertificate {
@@ -103,7 +102,7 @@ pub(crate) async fn record(
         issuer,
         terminal: leaf.permit.terminal(),
         customer: leaf.permit.customer(),
-        profile: profile.to_owned(),
+        profile: leaf.profile.clone(),
         key_kind: leaf.key_kind,
         not_before: leaf.validity.not_before,
         not_after: leaf.validity.not_after,

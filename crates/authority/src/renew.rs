@@ -284,7 +284,7 @@ impl Authority {
         let place = (customer.id, terminal.id);
         let requested = renewed.map(|serial| about(self.entry(&actor, place, Action::RenewalRequested, ""), serial));
         let issued = self.entry(&actor, place, Action::CertificateIssued, format!("until {}", leaf.validity.not_after));
-        let (issuer, profile) = (self.0.ca.id, self.0.rules.terminal_profile.name.clone());
+        let issuer = self.0.ca.id;
         let (terminal_id, customer_id) = (terminal.id, customer.id);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
@@ -296,7 +296,7 @@ impl Authority {
                 if let Some(entry) = requested {
                     tx.append_audit(&entry).await?;
                 }
-                let id = record(tx, &leaf, issuer, &profile, issued).await?;
+                let id = record(tx, &leaf, issuer, issued).await?;
                 let bundle = NewBundle {
                     certificate: id,
                     terminal: terminal_id,
@@ -367,7 +367,7 @@ impl Authority {
 }
 
 /// Between the permit and the commit the world may have changed: a revocation or a retirement in between wins.
-pub(crate) async fn refuse_if_changed(
+async fn refuse_if_changed(
     tx: &mut tegata_store::Tx,
     leaf: &Leaf,
     terminal: tegata_core::id::TerminalId,

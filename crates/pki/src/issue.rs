@@ -228,7 +228,8 @@ pub fn prepare(
     extensions.extend(extension::addresses(urls)?);
     let body = Body::under(issuer, Role::Client, request.serial, request.validity, subject, spki, extensions)?;
     let (key_kind, key) = (request.key.kind(), request.key.hash());
-    Ok(Prepared { body, permit, serial: request.serial, validity: request.validity, key_kind, key })
+    let profile = profile.name.clone();
+    Ok(Prepared { body, permit, profile, serial: request.serial, validity: request.validity, key_kind, key })
 }
 
 /// Builds the to-be-signed certificate of a listener and lints it. The first DNS name becomes its common name where it fits.
@@ -339,6 +340,7 @@ impl Body {
 pub struct Prepared {
     body: Body,
     permit: Permit,
+    profile: String,
     serial: Serial,
     validity: Validity,
     key_kind: KeyKind,
@@ -381,6 +383,7 @@ impl Prepared {
             validity: self.validity,
             key_kind: self.key_kind,
             key: self.key,
+            profile: self.profile,
             permit: self.permit,
         })
     }
@@ -400,6 +403,8 @@ pub struct Leaf {
     pub key_kind: KeyKind,
     /// The hash of that key.
     pub key: KeyHash,
+    /// The name of the profile it was made by.
+    pub profile: String,
     /// The permit it was issued under, now spent.
     pub permit: Permit,
 }

@@ -30,7 +30,7 @@ mod writer;
 pub use advice::{AdviceRow, Audience};
 pub use audit::AuditFilter;
 pub use bundles::{BundleRow, ErasedBundle, NewBundle};
-pub use certificates::{CertFilter, NewCertificate};
+pub use certificates::{CertFilter, KeyGuard, NewCertificate};
 pub use customers::NewCustomer;
 pub use database::{Database, Server};
 pub use error::StoreError;

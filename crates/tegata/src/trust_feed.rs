@@ -19,6 +19,9 @@ use tokio::sync::{Mutex, watch};
 /// How soon a change made by another process (`tegata cert revoke`) reaches the gate.
 const POLL: Duration = Duration::from_millis(250);
 
+/// For how long commits of this process are gathered before the register is looked at.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// The feed; cloned freely.
 #[derive(Clone)]
 pub struct TrustFeed(Arc<Inner>);
@@ -59,6 +62,8 @@ impl TrustFeed {
             if matches!(local, Ok(Err(_))) {
                 return; // the register is closed
             }
+            // Commits come in flocks: one look serves them all.
+            tokio::time::sleep(GATHER).await;
             let reader = self.0.authority.reader();
             let version = reader.data_version().await;
             let changed = local.is_ok() || version.as_ref().ok() != known.as_ref();
