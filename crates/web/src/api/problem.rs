@@ -23,6 +23,7 @@ const QUOTA_SECONDS: u32 = 3600;
 
 /// The kinds of trouble. Their words never change; programs may rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the code in them is the enrolment code")]
 pub(crate) enum Code {
     NoCertificate,
     Foreign,
