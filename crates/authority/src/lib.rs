@@ -14,6 +14,7 @@ mod revoke;
 pub mod ceremony;
 pub mod custody;
 pub mod jobs;
+pub mod ocsp;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};

@@ -28,6 +28,8 @@ pub struct Config {
     pub authority: Authority,
     /// Certificate profiles by name; `terminal` and `server` must exist.
     pub profile: BTreeMap<String, ProfileSettings>,
+    /// Certificate status for everybody; absent means none.
+    pub status: Option<Status>,
     /// What people see.
     pub portal: Portal,
     /// Logging.
@@ -97,6 +99,16 @@ pub struct Authority {
     pub issuer_urls: Vec<String>,
     /// How many keys are kept ready for a click.
     pub key_pool: usize,
+}
+
+/// `[status]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// Address and port, in plain HTTP; absent where another node answers.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it; goes into each certificate.
+    pub url: String,
 }
 
 /// `[portal]`
@@ -264,7 +276,7 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
         );
     }
     for url in std::iter::once(&server.url).chain(&server.alias_urls) {
-        if !is_base_url(url) {
+        if !is_base_of("https://", "443", url) {
             return wrong("server.url / server.alias_urls", url, "https://host[:port] without a slash at the end");
         }
     }
@@ -289,6 +301,13 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
                 "http://…: fetching it must not need a certificate",
             );
         }
+    }
+    if let Some(status) = config.status.as_ref().filter(|status| !is_base_of("http://", "80", &status.url)) {
+        return wrong(
+            "status.url",
+            &status.url,
+            "http://host[:port] without a slash at the end: fetching it must not need a certificate",
+        );
     }
     if let Some(level) = config.log.level.as_deref().filter(|level| EnvFilter::builder().parse(level).is_err()) {
         return wrong("log.level", &level, "a level such as info, or tegata_gateway=debug,info");
@@ -322,10 +341,10 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// `https://host[:port]`, nothing behind it.
-fn is_base_url(url: &str) -> bool {
-    let Some(authority) = url.strip_prefix("https://") else { return false };
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
+/// `https://host[:port]`, or the same in plain HTTP, nothing behind it.
+fn is_base_of(scheme: &str, port: &str, url: &str) -> bool {
+    let Some(authority) = url.strip_prefix(scheme) else { return false };
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, port));
     port.parse::<u16>().is_ok_and(|port| port > 0)
         && (is_dns_name(host) && !host.starts_with('*') || host.parse::<IpAddr>().is_ok())
 }
@@ -384,6 +403,7 @@ mod tests {
         refused("url = \"https://portal.example.jp\"", "url = \"https://https://portal.example.jp\"", "server.url");
         refused("hosts = [\"portal.example.jp\"", "hosts = [\"https://portal.example.jp\"", "server.hosts");
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
+        refused("# [status]\n# listen = \"0.0.0.0:80\"\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }
 

@@ -12,13 +12,16 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tegata_authority::Authority;
 use tegata_authority::custody::Passphrase;
+use tegata_authority::ocsp::Ocsp;
+use tegata_core::access::Actor;
 use tegata_core::time::{Clock, Days};
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Listener};
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
+use tegata_pki::issuer::IssuerCert;
 use tegata_store::{ServeLock, Store};
-use tegata_web::{Health, HealthCheck, PortalConfig, Tile, WebState};
+use tegata_web::{Health, HealthCheck, PortalConfig, StatusState, Tile, WebState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -29,6 +32,8 @@ use crate::trust_feed::{TrustFeed, notice_first_use};
 
 /// How often lapsed bundles, ended sessions and old failures are swept out.
 const SWEEP: Duration = Duration::from_secs(300);
+/// How often aging answers about certificates are looked for.
+const STATUS_CHECK: Duration = Duration::from_secs(60);
 /// How often the files of the server certificate are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
@@ -65,6 +70,7 @@ pub struct Server {
     certificate: Arc<ServerCert>,
     listener: Listener,
     operations: Listener,
+    status: Option<(Listener, Ocsp)>,
     metrics: PrometheusHandle,
     _lock: ServeLock,
 }
@@ -82,11 +88,13 @@ impl Server {
         let clock = Arc::new(SystemClock);
         let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
         let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
-        let feed = TrustFeed::start(authority.clone(), max_age).await?;
+        let status = open_status(&checked, &authority).await?;
+        let ocsp = status.as_ref().map(|(_, ocsp)| ocsp.clone());
+        let feed = TrustFeed::start(authority.clone(), max_age, ocsp).await?;
         let certificate = Arc::new(server_certificate(&checked, &authority).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
-        Ok(Self { authority, store, feed, front, certificate, listener, operations, metrics, _lock: lock, checked })
+        Ok(Self { authority, store, feed, front, certificate, listener, operations, status, metrics, _lock: lock, checked })
     }
 
     /// The address people type.
@@ -104,6 +112,11 @@ impl Server {
         self.operations.local_address()
     }
 
+    /// Where certificate status is answered here, if it is.
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.status.as_ref().map(|(listener, _)| listener.local_address())
+    }
+
     /// Serves until SIGTERM or Ctrl-C, then drains.
     pub async fn run(self) -> anyhow::Result<()> {
         let signals = StopSignals::catch()?; // before anybody can be told that we are ready
@@ -119,6 +132,9 @@ impl Server {
             drain_timeout: Duration::from_secs(settings.drain_seconds),
             ..Limits::default()
         };
+        let status = self.status.map(|(listener, ocsp)| {
+            tokio::spawn(serve_status(listener, ocsp, self.authority.clone(), wait(stopped.clone())))
+        });
         let plain_limits = Limits { drain_timeout: Duration::from_secs(1), ..Limits::default() };
         let jobs = tokio::spawn(self.feed.clone().follow(self.store.commits()));
         let sweeper = tokio::spawn(sweep(self.authority.clone()));
@@ -135,6 +151,9 @@ impl Server {
         stop.send_replace(true);
         door.await?;
         plain.await?;
+        if let Some(status) = status {
+            status.await??;
+        }
         for job in [jobs, sweeper, keeper] {
             job.abort();
         }
@@ -178,6 +197,50 @@ impl Server {
             csrf_key: self.authority.derived_key("form tokens"),
             entropy: Arc::new(SystemEntropy),
             health,
+        }
+    }
+}
+
+/// The status listener's socket and the responder behind it, where the configuration wants them.
+async fn open_status(checked: &Checked, authority: &Authority) -> anyhow::Result<Option<(Listener, Ocsp)>> {
+    let Some(address) = checked.config.status.as_ref().and_then(|status| status.listen) else { return Ok(None) };
+    let listener = Listener::bind(address).await.context("status.listen")?;
+    Ok(Some((listener, Ocsp::open(authority.clone()).await.context("no certificate for the OCSP responder")?)))
+}
+
+/// Certificate status and the CAs' certificates, in plain HTTP for everybody.
+async fn serve_status(
+    listener: Listener,
+    ocsp: Ocsp,
+    authority: Authority,
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let scope = Actor::System { job: "status" }.scope();
+    let mut certificates = vec![authority.ca().root.clone()];
+    for row in authority.reader().issuers(scope).await? {
+        certificates.push(IssuerCert::from_der(&row.der)?);
+    }
+    let limits = Limits {
+        max_body_bytes: tegata_pki::ocsp::MAX_REQUEST,
+        body_timeout: Duration::from_secs(5),
+        drain_timeout: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    tracing::info!(address = %listener.local_address(), "certificate status is answered");
+    let tending = tokio::spawn(tend(ocsp.clone()));
+    let router = tegata_web::status_router(StatusState { ocsp, certificates });
+    listener.serve(Door::Plain, limits, router, stopped).await;
+    tending.abort();
+    Ok(())
+}
+
+/// Signs again what begins to age, and replaces the responder's certificate in time.
+async fn tend(ocsp: Ocsp) {
+    let mut ticks = tokio::time::interval(STATUS_CHECK);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = ocsp.tend().await {
+            tracing::error!(%error, "answers about certificates were not signed ahead; it is tried again in a minute");
         }
     }
 }

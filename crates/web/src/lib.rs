@@ -1,7 +1,8 @@
-//! Everything a browser asks of us: the portal, its sessions, its words. Reads the [`Peer`](tegata_core::peer::Peer) that the listener put
-//! into each request, asks `tegata_authority`, and answers with pages that work without JavaScript. Decides nothing about certificates,
-//! begins no write, signs nothing.
+//! Everything a browser or a program asks of us: the portal, its sessions, its words, and the status of certificates. Reads the
+//! [`Peer`](tegata_core::peer::Peer) that the listener put into each request, asks `tegata_authority`, and answers with pages that work
+//! without JavaScript. Decides nothing about certificates, begins no write, signs nothing.
 
+mod api;
 mod assets;
 mod cookie;
 mod csrf;
@@ -26,6 +27,7 @@ use tegata_authority::Authority;
 use tegata_core::secret::{Entropy, Secret};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use api::ocsp::{StatusState, ca_certificate_path, status_router};
 pub use health::{Health, HealthCheck, health_router};
 
 /// What the pages are made from.

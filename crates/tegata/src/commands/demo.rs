@@ -118,13 +118,13 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     );
     let listen = concrete(args.listen)?;
     if !args.dir.join(CONFIG_FILE).exists() {
-        stage(&args.dir, listen).await?;
+        stage(&args.dir, listen, concrete(SocketAddr::new(listen.ip(), 0))?).await?;
     }
     let passphrase = Passphrase::new(std::fs::read(args.dir.join(PASSPHRASE_FILE))?)?;
     let cast: Cast = serde_json::from_slice(&std::fs::read(args.dir.join(CAST_FILE))?)?;
     let mut checked = deployment::config(&args.dir.join(CONFIG_FILE))?;
     serve::start_log(&checked);
-    move_to(&mut checked, listen);
+    move_to(&mut checked, listen)?;
     let server = serve::Server::bind(checked, &passphrase).await?;
     let ready = ready_document(&server, &cast);
     let ready_file = args.dir.join(READY_FILE);
@@ -152,13 +152,21 @@ fn concrete(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
     Ok(std::net::TcpListener::bind(listen).and_then(|socket| socket.local_addr())?)
 }
 
-/// The demo may be started again on another port.
-fn move_to(checked: &mut Checked, listen: SocketAddr) {
+/// The demo may be started again on another port. Certificate status stays where the certificates say, unless somebody else is there now.
+fn move_to(checked: &mut Checked, listen: SocketAddr) -> anyhow::Result<()> {
     let server = &mut checked.config.server;
     server.listen = listen;
     server.url = format!("https://localhost:{}", listen.port());
     server.alias_urls =
         ["alt1", "alt2"].iter().map(|name| format!("https://{name}.localhost:{}", listen.port())).collect();
+    if let Some(status) = &mut checked.config.status
+        && let Some(address) = status.listen
+        && std::net::TcpListener::bind(address).is_err()
+    {
+        let free = concrete(SocketAddr::new(address.ip(), 0))?;
+        (status.listen, status.url) = (Some(free), format!("http://{free}"));
+    }
+    Ok(())
 }
 
 /// The document that scripts read; paths are relative to it.
@@ -167,6 +175,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
         "url": server.url(),
         "alias_urls": server.alias_urls(),
         "operations_url": format!("http://{}", server.operations_address()),
+        "ocsp_url": server.status_address().map(|address| format!("http://{address}")),
         "ca_pem": "ca.pem",
         "config": CONFIG_FILE,
         "passphrase_file": PASSPHRASE_FILE,
@@ -176,7 +185,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
 }
 
 /// Makes the deployment beside `dir` and moves it into place when it is complete.
-async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+async fn stage(dir: &Path, listen: SocketAddr, status: SocketAddr) -> anyhow::Result<()> {
     if dir.exists() && std::fs::read_dir(dir).map(|mut d| d.next().is_some()).unwrap_or(true) {
         anyhow::bail!(
             "{} exists and is not a demo: nothing was changed; name another folder with --dir",
@@ -188,7 +197,7 @@ async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let passphrase = Passphrase::new(passphrase_text.expose().clone().into_bytes())?;
     let present = SystemClock.now();
     let clock = Arc::new(StageClock(AtomicI64::new(present.plus_years_jst(-4).0)));
-    init::create(&staging, &configuration(listen), "Tegata デモ認証局", &passphrase, &*clock).await?;
+    init::create(&staging, &configuration(listen, status), "Tegata デモ認証局", &passphrase, &*clock).await?;
     write_private(&staging.join(PASSPHRASE_FILE), format!("{}\n", passphrase_text.expose()).as_bytes())?;
     let checked = deployment::config(&staging.join(CONFIG_FILE))?;
     let store = deployment::register(&checked).await?;
@@ -203,7 +212,7 @@ async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// The sample configuration, on loopback. The tiles lead to pages of the portal itself: no application stands behind this gate yet.
-fn configuration(listen: SocketAddr) -> String {
+fn configuration(listen: SocketAddr, status: SocketAddr) -> String {
     let (start, _) = EXAMPLE.split_once("# Tiles of the master menu").unwrap_or((EXAMPLE, ""));
     let hosts = r#"["localhost", "alt1.localhost", "alt2.localhost", "127.0.0.1", "::1"]"#;
     let port = listen.port();
@@ -217,6 +226,7 @@ fn configuration(listen: SocketAddr) -> String {
     settings
         + "[[portal.application]]\nname_ja = \"この端末の証明書\"\nname_en = \"This terminal's certificate\"\nurl = \"/check\"\n\n\
            [[portal.application]]\nname_ja = \"操作ログ\"\nname_en = \"Operation log\"\nurl = \"/log\"\n"
+        + &format!("\n[status]\nlisten = \"{status}\"\nurl = \"http://{status}\"\n")
 }
 
 struct Stage<'a> {
@@ -382,11 +392,13 @@ mod tests {
 
     #[test]
     fn the_demo_configuration_is_valid_and_stays_on_loopback() {
-        let text = configuration("127.0.0.1:8443".parse().expect("an address"));
+        let address = |text: &str| text.parse().expect("an address");
+        let text = configuration(address("127.0.0.1:8443"), address("127.0.0.1:8080"));
         let checked = Checked::parse(&text, Path::new("tegata.toml"), Path::new("/tmp")).expect("valid");
         assert_eq!(checked.config.server.url, "https://localhost:8443");
         assert_eq!(checked.config.server.alias_urls[0], "https://alt1.localhost:8443");
         assert!(checked.config.server.hosts.contains(&"alt1.localhost".to_owned()));
         assert_eq!(checked.config.portal.application.len(), 2);
+        assert_eq!(checked.config.status.expect("switched on").url, "http://127.0.0.1:8080");
     }
 }

@@ -1,0 +1,3 @@
+//! What programs ask of us, one file each.
+
+pub(crate) mod ocsp;
