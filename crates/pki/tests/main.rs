@@ -5,3 +5,4 @@ mod certificates;
 mod common;
 mod identify;
 mod interop;
+mod ocsp;
