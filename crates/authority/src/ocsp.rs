@@ -155,6 +155,13 @@ impl Ocsp {
         Ok(Self(Arc::new(Inner { authority, hashes, responder, kept: RwLock::default(), budget, lookups })))
     }
 
+    /// The answer to a request, if it is at hand; at once and without the register. Otherwise ask [`Ocsp::answer`].
+    pub fn kept(&self, request: &[u8]) -> Option<Answer> {
+        let request = Request::parse(request).ok().filter(|request| request.nonce.is_none())?;
+        let kept = self.0.find(&request, self.0.authority.now())?;
+        Some(kept.answer.clone())
+    }
+
     /// Answers a request, whatever its bytes are.
     pub async fn answer(&self, request: &[u8]) -> Answer {
         self.0.answer(request).await.unwrap_or_else(Answer::Refused)
@@ -210,10 +217,7 @@ impl Inner {
             return Err(Refusal::Unauthorized);
         }
         let now = self.authority.now();
-        let kept = match request.certificates.as_slice() {
-            [only] => name(only).and_then(|name| self.kept_answer(name, now)),
-            _ => None,
-        };
+        let kept = self.find(&request, now);
         if request.nonce.is_none()
             && let Some(kept) = kept
         {
@@ -226,6 +230,11 @@ impl Inner {
             ([only], None) => self.answer_and_keep(only).await,
             (several, nonce) => self.answer_once(several, nonce, now).await,
         }
+    }
+
+    fn find(&self, request: &Request<'_>, now: Timestamp) -> Option<Arc<KeptAnswer>> {
+        let [only] = request.certificates.as_slice() else { return None };
+        name(only).filter(|_| self.hashes.are_meant_by(only)).and_then(|name| self.kept_answer(name, now))
     }
 
     fn kept_answer(&self, name: Name, now: Timestamp) -> Option<Arc<KeptAnswer>> {

@@ -48,7 +48,7 @@ impl Line {
         let _serving = self.activity.serve();
         let begun = tokio::time::Instant::now();
         let peer = self.tls.as_ref().map(|(front, presented, _)| front.peer(presented));
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let response = match self.refusal(&request) {
             Some(status) => self.refuse(status, request).await,
             None => self.pass(service, request, peer.clone()).await,
@@ -61,7 +61,7 @@ impl Line {
             peer.state = peer.as_ref().map_or("-", |peer| peer.state.as_str()),
             cert.serial = peer.as_ref().and_then(serial),
             %method,
-            path,
+            path = uri.path(),
             status = response.status().as_u16(),
             milliseconds = begun.elapsed().as_millis()
             },

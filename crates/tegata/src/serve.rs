@@ -228,8 +228,8 @@ async fn serve_status(
     };
     tracing::info!(address = %listener.local_address(), "certificate status is answered");
     let tending = tokio::spawn(tend(ocsp.clone()));
-    let router = tegata_web::status_router(StatusState { ocsp, certificates });
-    listener.serve(Door::Plain, limits, router, stopped).await;
+    let service = tegata_web::status_service(StatusState { ocsp, certificates });
+    listener.serve(Door::Plain, limits, service, stopped).await;
     tending.abort();
     Ok(())
 }

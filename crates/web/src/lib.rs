@@ -27,7 +27,7 @@ use tegata_authority::Authority;
 use tegata_core::secret::{Entropy, Secret};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use api::ocsp::{StatusState, ca_certificate_path, status_router};
+pub use api::ocsp::{StatusState, ca_certificate_path, status_service};
 pub use health::{Health, HealthCheck, health_router};
 
 /// What the pages are made from.

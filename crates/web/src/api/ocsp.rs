@@ -2,23 +2,26 @@
 //! in plain HTTP for everybody, since checking a certificate must not need one. Has a router of its own, which leads to nothing else.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use metrics::Counter;
 use tegata_authority::ocsp::{Answer, Freshness, Ocsp};
 use tegata_core::time::Timestamp;
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::ocsp::{MAX_REQUEST, Refusal, refusal};
+use tower::{BoxError, Service, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Padding is left away by some who put the text into an address.
@@ -44,6 +47,8 @@ pub struct StatusState {
 struct Served {
     ocsp: Ocsp,
     certificates: HashMap<String, Vec<u8>>,
+    /// Of answers kept, made once and refused.
+    counters: [Counter; 3],
 }
 
 /// Where the status listener serves a CA's certificate: the path has its key identifier, so that the addresses in certificates stay right
@@ -53,16 +58,72 @@ pub fn ca_certificate_path(cert: &IssuerCert) -> String {
     format!("/ca/{identifier}.cer")
 }
 
-/// The status listener.
-pub fn status_router(state: StatusState) -> Router {
+/// The status listener. An answer that is at hand is given without going through the router, which takes longer than all the rest.
+pub fn status_service<B>(
+    state: StatusState,
+) -> impl Service<http::Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let certificates = state.certificates.iter().map(|cert| (ca_certificate_path(cert), cert.der().to_vec())).collect();
-    Router::new()
+    let counters =
+        ["kept", "once", "refused"].map(|kind| metrics::counter!("tegata_ocsp_answers_total", "kind" => kind));
+    let served = Arc::new(Served { ocsp: state.ocsp, certificates, counters });
+    let router = Router::new()
         .route("/ocsp", post(in_the_body))
         .route("/ocsp/{*request}", get(in_the_path))
         .route("/ca/{file}", get(ca_certificate))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .layer(CatchPanicLayer::new())
-        .with_state(Arc::new(Served { ocsp: state.ocsp, certificates }))
+        .with_state(Arc::clone(&served));
+    service_fn(move |request: http::Request<B>| {
+        let at_hand = served.at_hand(&request);
+        let router = router.clone();
+        async move {
+            match at_hand {
+                Some(response) => Ok(response),
+                None => router.oneshot(request).await,
+            }
+        }
+    })
+}
+
+impl Served {
+    fn at_hand<B>(&self, request: &http::Request<B>) -> Option<Response> {
+        if request.method() != Method::GET {
+            return None;
+        }
+        let answer = self.ocsp.kept(&request_in(request.uri().path())?)?;
+        Some(self.written(answer, Some(request.headers())))
+    }
+
+    /// The answer over HTTP: always 200, since what went wrong is said in it; 304 where the asker has this very answer.
+    fn written(&self, answer: Answer, conditions: Option<&HeaderMap>) -> Response {
+        let once = |der: Vec<u8>| ([(CONTENT_TYPE, ANSWER_TYPE), (CACHE_CONTROL, KEEP_NOTHING)], der).into_response();
+        let [as_kept, as_once, as_refused] = &self.counters;
+        let (counter, response) = match answer {
+            Answer::Kept(der, freshness) => (as_kept, kept(der, freshness, self.ocsp.now(), conditions)),
+            Answer::Once(der) => (as_once, once(der)),
+            Answer::Refused(why) => (as_refused, once(refusal(why).to_vec())),
+        };
+        counter.increment(1);
+        response
+    }
+}
+
+/// The request in a path: base64 behind `/ocsp/`, parts of which may be percent-encoded (RFC 6960 appendix A.1).
+fn request_in(path: &str) -> Option<Vec<u8>> {
+    let mut rest = path.strip_prefix("/ocsp/")?.as_bytes().iter();
+    let mut text = Vec::with_capacity(path.len());
+    while let Some(byte) = rest.next() {
+        let mut digit = || rest.next().and_then(|digit| char::from(*digit).to_digit(16));
+        text.push(match byte {
+            b'%' => u8::try_from(digit()? << 4 | digit()?).ok()?,
+            plain => *plain,
+        });
+    }
+    BASE64.decode(text).ok()
 }
 
 /// `POST /ocsp`
@@ -71,16 +132,16 @@ async fn in_the_body(State(served): State<Arc<Served>>, headers: HeaderMap, body
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(REQUEST_TYPE) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    written(served.ocsp.answer(&body).await, &served.ocsp, None)
+    served.written(served.ocsp.answer(&body).await, None)
 }
 
 /// `GET /ocsp/{request}`: the request in base64. Slashes of the base64 may stand as they are.
-async fn in_the_path(State(served): State<Arc<Served>>, Path(text): Path<String>, headers: HeaderMap) -> Response {
-    let answer = match BASE64.decode(text) {
-        Ok(request) => served.ocsp.answer(&request).await,
-        Err(_) => Answer::Refused(Refusal::MalformedRequest),
+async fn in_the_path(State(served): State<Arc<Served>>, request: Request) -> Response {
+    let answer = match request_in(request.uri().path()) {
+        Some(request) => served.ocsp.answer(&request).await,
+        None => Answer::Refused(Refusal::MalformedRequest),
     };
-    written(answer, &served.ocsp, Some(&headers))
+    served.written(answer, Some(request.headers()))
 }
 
 /// A CA's certificate in DER (RFC 5280 section 4.2.2.1).
@@ -91,41 +152,37 @@ async fn ca_certificate(State(served): State<Arc<Served>>, Path(file): Path<Stri
     }
 }
 
-/// The answer over HTTP: always 200, since what went wrong is said in it; 304 where the asker has this very answer.
-fn written(answer: Answer, ocsp: &Ocsp, conditions: Option<&HeaderMap>) -> Response {
-    let once = |der: Vec<u8>| ([(CONTENT_TYPE, ANSWER_TYPE), (CACHE_CONTROL, KEEP_NOTHING)], der).into_response();
-    let (kind, response) = match answer {
-        Answer::Kept(der, freshness) => ("kept", kept(der, freshness, ocsp.now(), conditions)),
-        Answer::Once(der) => ("once", once(der)),
-        Answer::Refused(why) => ("refused", once(refusal(why).to_vec())),
-    };
-    metrics::counter!("tegata_ocsp_answers_total", "kind" => kind).increment(1);
+fn kept(der: Arc<[u8]>, freshness: Freshness, now: Timestamp, conditions: Option<&HeaderMap>) -> Response {
+    let tag = quoted(freshness.tag);
+    let is_known = conditions.is_some_and(|headers| is_known(headers, &tag, freshness.produced_at));
+    // Of the answer's whole life, others get the part until we have a newer one.
+    let seconds = freshness.refreshed_at.0.saturating_sub(now.0).max(0);
+    let dates = [freshness.produced_at, freshness.next_update].map(|at| httpdate::fmt_http_date(system_time(at)));
+    let [produced_at, next_update] = dates;
+    let mut response = Response::new(if is_known { Body::empty() } else { Bytes::from_owner(der).into() });
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.reserve(8);
+    headers.insert(CONTENT_TYPE, ANSWER_TYPE);
+    for (name, value) in [
+        (ETAG, tag),
+        (LAST_MODIFIED, produced_at),
+        (EXPIRES, next_update),
+        (CACHE_CONTROL, format!("max-age={seconds}, public, no-transform, must-revalidate")),
+    ] {
+        // A value of plain letters always fits.
+        headers.extend(HeaderValue::try_from(value).map(|value| (name, value)));
+    }
     response
 }
 
-fn kept(der: Arc<[u8]>, freshness: Freshness, now: Timestamp, conditions: Option<&HeaderMap>) -> Response {
-    let tag: String = freshness.tag.iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
-    let known = conditions.is_some_and(|headers| is_known(headers, &tag, freshness.produced_at));
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, ANSWER_TYPE)], Bytes::from_owner(der)).into_response()
-    };
-    // Of the answer's whole life, others get the part until we have a newer one.
-    let seconds = freshness.refreshed_at.0.saturating_sub(now.0).max(0);
-    let headers = [
-        (ETAG, tag),
-        (LAST_MODIFIED, http_date(freshness.produced_at)),
-        (EXPIRES, http_date(freshness.next_update)),
-        (CACHE_CONTROL, format!("max-age={seconds}, public, no-transform, must-revalidate")),
-    ];
-    for (name, value) in headers {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+/// An entity tag (RFC 9110 section 8.8.3): hex digits in quotes.
+fn quoted(tag: [u8; 16]) -> String {
+    let digits = tag.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+    std::iter::once('"').chain(digits).chain(std::iter::once('"')).collect()
 }
 
 /// Whether the asker has this answer (RFC 9110 section 13.1): by its tag or, where none is given, by its date.
@@ -137,10 +194,6 @@ fn is_known(headers: &HeaderMap, tag: &str, produced_at: Timestamp) -> bool {
     }
     let since = headers.get(IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
     since.and_then(|text| httpdate::parse_http_date(text).ok()).is_some_and(|since| since >= system_time(produced_at))
-}
-
-fn http_date(at: Timestamp) -> String {
-    httpdate::fmt_http_date(system_time(at))
 }
 
 fn system_time(at: Timestamp) -> SystemTime {
