@@ -407,3 +407,41 @@ fn names(serial: Serial) -> impl Iterator<Item = Name> {
     let ways = [Hash::Sha1, Hash::Sha256].into_iter().flat_map(|hash| [(hash, true), (hash, false)]);
     ways.map(move |(hash, has_null)| Name { serial, hash, has_null })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(number: u64) -> (Name, KeptAnswer) {
+        let mut serial = [0; 16];
+        serial[8..].copy_from_slice(&number.to_be_bytes());
+        let name = Name { serial: Serial::from_bytes(serial), hash: Hash::Sha1, has_null: true };
+        let at = Timestamp(0);
+        let freshness = Freshness { produced_at: at, next_update: at, refreshed_at: at, tag: [0; 16] };
+        let known = Known { status: Status::Good, this_update: at, next_update: at };
+        let answer = Answer::Kept(Arc::new([]), freshness);
+        (name, KeptAnswer { answer, freshness, known, certificate: [].into(), is_wanted: AtomicBool::new(false) })
+    }
+
+    /// Otherwise an answer that was read before a revocation and signed after it was heard of would stay for hours.
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept() {
+        let mut kept = Kept { changes: 8, ..Kept::default() };
+        let (name, answer) = answer(1);
+        kept.keep(7, name, answer);
+        assert!(kept.answers.is_empty());
+        let (name, answer) = self::answer(1);
+        kept.keep(8, name, answer);
+        assert_eq!(kept.answers.len(), 1);
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_kept() {
+        let mut kept = Kept::default();
+        for number in 0..=MAX_KEPT as u64 {
+            let (name, answer) = answer(number);
+            kept.keep(0, name, answer);
+        }
+        assert_eq!(kept.answers.len(), MAX_KEPT / 2 + 1);
+    }
+}

@@ -2,5 +2,6 @@
 
 mod bed;
 mod login;
+mod ocsp;
 mod renewal;
 mod revocation;

@@ -4,4 +4,5 @@ mod bed;
 mod commands;
 mod faults;
 mod kill;
+mod status;
 mod walk;
