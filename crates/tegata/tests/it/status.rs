@@ -72,7 +72,7 @@ async fn get_and_post_answer_with_headers_for_caches() -> Result<(), Box<dyn std
     assert_eq!(header(&second, ETAG), tag);
     let cache = header(&second, CACHE_CONTROL);
     let (age, rest) = cache.strip_prefix("max-age=").and_then(|text| text.split_once(", ")).unwrap_or_default();
-    assert!((3500..=3600).contains(&age.parse()?) && rest == "public, no-transform, must-revalidate", "{cache}");
+    assert!((3500..=3600).contains(&age.parse::<i32>()?) && rest == "public, no-transform, must-revalidate", "{cache}");
     assert!(header(&second, EXPIRES).ends_with(" GMT") && date.ends_with(" GMT"));
     let body = first.bytes().await?;
     let said = judged(&bed, &held, &body);
