@@ -276,7 +276,7 @@ impl Inner {
             };
             singles.push(known.single(asked.der));
         }
-        self.sign(&singles, nonce).map(Answer::Once).map_err(|error| error.refusal())
+        self.respond(&singles, nonce).map(Answer::Once).map_err(|error| error.refusal())
     }
 
     /// Asks the register, signs, and keeps what was signed, unless the register changed meanwhile or the certificate was never issued: of
@@ -287,7 +287,7 @@ impl Inner {
         if known.status == Status::Unknown {
             return self.sign_unknown(certificate);
         }
-        let der = self.sign(&[known.single(certificate)], None)?;
+        let der = self.respond(&[known.single(certificate)], None)?;
         let produced_at = self.authority.now();
         let mut tag = [0; 16];
         tag.copy_from_slice(&digest(&SHA256, &der).as_ref()[..16]);
@@ -332,10 +332,10 @@ impl Inner {
     }
 
     fn sign_unknown(&self, certificate: &[u8]) -> Result<Answer, OcspError> {
-        self.sign(&[self.known(Status::Unknown).single(certificate)], None).map(Answer::Once)
+        self.respond(&[self.known(Status::Unknown).single(certificate)], None).map(Answer::Once)
     }
 
-    fn sign(&self, singles: &[Single<'_>], nonce: Option<&[u8]>) -> Result<Vec<u8>, OcspError> {
+    fn respond(&self, singles: &[Single<'_>], nonce: Option<&[u8]>) -> Result<Vec<u8>, OcspError> {
         let (responder, now) = (self.responder(), self.authority.now());
         let end = responder.validity().not_after;
         if now > end {

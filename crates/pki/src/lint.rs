@@ -134,7 +134,12 @@ const RULES: [Entry; 19] = [
         "issuers and OCSP responders are at http addresses",
         authority_info_access,
     ),
-    entry(Rule::OcspNoCheck, "4.2 and RFC 6960 section 4.2.2.2.1", "OCSP responders are not to be checked", ocsp_nocheck),
+    entry(
+        Rule::OcspNoCheck,
+        "4.2 and RFC 6960 section 4.2.2.2.1",
+        "OCSP responders are not to be checked",
+        ocsp_nocheck,
+    ),
 ];
 
 const fn entry(rule: Rule, section: &'static str, words: &'static str, holds: fn(&Linted<'_>) -> bool) -> Entry {

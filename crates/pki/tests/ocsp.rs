@@ -146,7 +146,8 @@ fn openssl_refuses_an_answer_of_another_ca_and_one_past_its_time() {
     let request = WORLD.request("refused.req", &[]);
     let parsed = Request::parse(&request).expect("readable");
     let other = Authority::new();
-    let (strange_signer, _) = tegata_pki::signer::SoftwareSigner::generate(tegata_pki::signer::Curve::P256).expect("made");
+    let (strange_signer, _) =
+        tegata_pki::signer::SoftwareSigner::generate(tegata_pki::signer::Curve::P256).expect("made");
     let life = between("2026-01-05T05:00:00Z", "2036-01-05T05:00:00Z");
     let number = serial(life.not_after, &other.entropy);
     let strange = tegata_pki::issue::root(&strange_signer, &ca_name("Tegata Test CA 1"), life, number).expect("made");
@@ -159,7 +160,8 @@ fn openssl_refuses_an_answer_of_another_ca_and_one_past_its_time() {
         next_update: now.plus_seconds(hours * 3600),
     };
     let path = WORLD.path("refused.resp");
-    std::fs::write(&path, impostor.responder().respond(&[single(2)], now, parsed.nonce).expect("signed")).expect("written");
+    std::fs::write(&path, impostor.responder().respond(&[single(2)], now, parsed.nonce).expect("signed"))
+        .expect("written");
     let (_, text) = judged("refused.req", "-sha1", &path);
     assert!(text.contains("Response Verify Failure"), "{text}");
     let late = WORLD.authority.responder().respond(&[single(-1)], now, parsed.nonce).expect("signed");
@@ -180,8 +182,7 @@ fn pkilint_finds_nothing_in_answers() {
         for options in [&["-no_nonce"][..], &["-sha256"]] {
             let request = WORLD.request(&format!("lint{n}.req"), options);
             let answer = WORLD.answer(&format!("lint{n}.resp"), &request, status);
-            let (clean, text) =
-                run("pkilint", pkilint("lint_ocsp_response"), &[&"lint", &"-s", &"WARNING", &answer]);
+            let (clean, text) = run("pkilint", pkilint("lint_ocsp_response"), &[&"lint", &"-s", &"WARNING", &answer]);
             assert!(clean && text.trim().is_empty(), "{status:?}: {text}");
         }
     }

@@ -8,7 +8,8 @@ use tegata_core::time::Timestamp;
 
 use crate::db::Query;
 use crate::{
-    AuditFilter, NewCustomer, OpenMode, Reader, Store, StoreError, Tx, audit, bundles, certificates, sessions, status, trust,
+    AuditFilter, NewCustomer, OpenMode, Reader, Store, StoreError, Tx, audit, bundles, certificates, sessions, status,
+    trust,
 };
 
 const NOW: Timestamp = Timestamp(1_795_000_000);

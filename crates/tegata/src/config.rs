@@ -403,7 +403,7 @@ mod tests {
         refused("url = \"https://portal.example.jp\"", "url = \"https://https://portal.example.jp\"", "server.url");
         refused("hosts = [\"portal.example.jp\"", "hosts = [\"https://portal.example.jp\"", "server.hosts");
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
-        refused("# [status]\n# listen = \"0.0.0.0:80\"\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
+        refused("# [status]\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }
 

@@ -94,7 +94,19 @@ impl Server {
         let certificate = Arc::new(server_certificate(&checked, &authority).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
-        Ok(Self { authority, store, feed, front, certificate, listener, operations, status, metrics, _lock: lock, checked })
+        Ok(Self {
+            authority,
+            store,
+            feed,
+            front,
+            certificate,
+            listener,
+            operations,
+            status,
+            metrics,
+            _lock: lock,
+            checked,
+        })
     }
 
     /// The address people type.

@@ -214,5 +214,8 @@ async fn a_responder_is_replaced_in_time() {
     bed.clock.set(bed.now().plus_seconds(1));
     let asked = plain(&bed, NEVER);
     let answer = ocsp.answer(&asked).await;
-    assert!(matches!(answer, Answer::Refused(Refusal::InternalError)), "never with a certificate that is past: {answer:?}");
+    assert!(
+        matches!(answer, Answer::Refused(Refusal::InternalError)),
+        "never with a certificate that is past: {answer:?}"
+    );
 }

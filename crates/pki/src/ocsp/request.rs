@@ -61,7 +61,7 @@ fn read(der: &[u8]) -> der::Result<Request<'_>> {
 
 /// TBSRequest.
 fn to_be_signed<'a>(reader: &mut SliceReader<'a>) -> der::Result<Request<'a>> {
-    if begins(reader, 0) && tagged(reader, |version| u8::decode(version))? != 0 {
+    if begins(reader, 0) && tagged(reader, u8::decode)? != 0 {
         return Err(Tag::Integer.value_error().into());
     }
     skip(reader, 1)?; // requestorName
@@ -125,7 +125,8 @@ fn integer<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     let header = Header::decode(reader)?;
     header.tag().assert_eq(Tag::Integer)?;
     let octets = reader.read_slice(header.length())?;
-    let is_padded = matches!(octets, [0, next, ..] if *next < 0x80) || matches!(octets, [0xff, next, ..] if *next >= 0x80);
+    let is_padded =
+        matches!(octets, [0, next, ..] if *next < 0x80) || matches!(octets, [0xff, next, ..] if *next >= 0x80);
     // RFC 5280 section 4.1.2.2 ends at 20 octets; one more is let through for those who pad the sign.
     if octets.is_empty() || octets.len() > 21 || is_padded {
         return Err(Tag::Integer.value_error().into());

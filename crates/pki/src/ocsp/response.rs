@@ -12,8 +12,8 @@ use tegata_core::schedule::Validity;
 use tegata_core::time::Timestamp;
 
 use crate::issue::ResponderLeaf;
-use crate::signer::{SignError, Signer, SoftwareSigner};
 use crate::oid;
+use crate::signer::{SignError, Signer, SoftwareSigner};
 
 /// What is known of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

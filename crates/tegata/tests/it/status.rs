@@ -81,7 +81,8 @@ async fn get_and_post_answer_with_headers_for_caches() -> Result<(), Box<dyn std
     for path in [text.clone(), text.trim_end_matches('=').to_owned()] {
         assert_eq!(client.get(format!("{url}/ocsp/{path}")).send().await?.bytes().await?, body, "{path}");
     }
-    let post = |kind: &str, body: Vec<u8>| client.post(format!("{url}/ocsp")).header(CONTENT_TYPE, kind).body(body).send();
+    let post =
+        |kind: &str, body: Vec<u8>| client.post(format!("{url}/ocsp")).header(CONTENT_TYPE, kind).body(body).send();
     let posted = post(REQUEST_TYPE, asked.clone()).await?;
     assert_eq!((header(&posted, ETAG), posted.bytes().await?), (tag.clone(), body.clone()));
     let head = client.head(format!("{url}/ocsp/{encoded}")).send().await?;
@@ -147,7 +148,18 @@ async fn the_status_listener_leads_to_nothing_else() -> Result<(), Box<dyn std::
     let bed = Bed::new();
     let url = switch_on(&bed);
     let _server = bed.serve();
-    for path in ["/", "/login", "/menu", "/renewal", "/healthz", "/readyz", "/metrics", "/assets/style.css", "/ca/x.cer", "/ocsp/"] {
+    for path in [
+        "/",
+        "/login",
+        "/menu",
+        "/renewal",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/assets/style.css",
+        "/ca/x.cer",
+        "/ocsp/",
+    ] {
         assert_eq!(reqwest::get(format!("{url}{path}")).await?.status(), StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(reqwest::get(format!("{url}/ocsp")).await?.status(), StatusCode::METHOD_NOT_ALLOWED);
