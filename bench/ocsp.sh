@@ -7,8 +7,8 @@ build
 start_demo
 
 CONNECTIONS=32
-ROUNDS=7
-SECONDS_EACH=5
+ROUNDS=5
+SECONDS_EACH=4
 if [ -n "$QUICK" ]; then ROUNDS=1 SECONDS_EACH=2; fi
 
 issuing="$WORK/demo/ca/issuing.pem"
