@@ -1,7 +1,7 @@
 //! Certificate status: requests of other people's programs are read, answers are read by them, and no bytes do harm.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -70,7 +70,7 @@ impl World {
 }
 
 /// What OpenSSL makes of an answer at the instant of these tests.
-fn judged(request: &str, hash: &str, answer: &PathBuf) -> (bool, String) {
+fn judged(request: &str, hash: &str, answer: &Path) -> (bool, String) {
     let world = &*WORLD;
     let (issuing, leaf, root, request) =
         (world.path("issuing.pem"), world.path("leaf.pem"), world.path("root.pem"), world.path(request));
@@ -89,7 +89,7 @@ fn judged(request: &str, hash: &str, answer: &PathBuf) -> (bool, String) {
         &"-reqin",
         &request,
         &"-respin",
-        answer,
+        &answer,
         &"-no_nonce",
     ];
     run(FAKETIME, "faketime", &openssl)

@@ -1,7 +1,7 @@
 //! Answers about certificates: what the register says, kept while it is so, and bounded for strangers. OpenSSL writes the requests and reads
 //! the answers.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use tegata_authority::ocsp::{Answer, Ocsp};
@@ -13,7 +13,7 @@ use tegata_pki::pem;
 use crate::bed::{Bed, operator};
 
 /// `openssl ocsp`, which comes in the Debian package openssl.
-fn openssl(arguments: &[&str], file: &PathBuf) -> String {
+fn openssl(arguments: &[&str], file: &Path) -> String {
     let ran = Command::new("openssl").arg("ocsp").args(arguments).arg(file).output().expect("openssl runs");
     String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned()
 }
