@@ -18,6 +18,7 @@ mod revoke;
 pub mod ceremony;
 pub mod custody;
 pub mod jobs;
+pub mod ocsp;
 pub mod rollover;
 
 use std::collections::HashMap;

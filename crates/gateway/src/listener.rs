@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -258,7 +258,7 @@ impl Connection {
 
     fn line(&self, tls: Option<(Arc<TlsFront>, tegata_core::peer::Presented, crate::tls::TlsInfo)>) -> Arc<Line> {
         let (limits, activity) = (Arc::clone(&self.limits), Activity::new());
-        Arc::new(Line { client: self.client, tls, limits, activity })
+        Arc::new(Line { client: self.client, tls, limits, activity, counter: Mutex::default() })
     }
 
     async fn shake_hands(&self, front: &TlsFront, stream: TcpStream) -> Option<Accepted> {

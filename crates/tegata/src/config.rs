@@ -1,17 +1,22 @@
 //! The configuration file: one struct per topic, unknown keys refused. docs/config.example.toml is its sample and its manual; a test
 //! holds both together. Relative paths are relative to the file.
 
+mod listeners;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tegata_core::profile::{LONGEST_DETOUR_DAYS, Profile, ProfileError, ProfileSettings, Purpose};
+use tegata_core::profile::{Profile, ProfileError, ProfileSettings, Purpose};
 use tegata_core::secret::Secret;
 use tegata_core::terminal::{FileNameError, FileNameTemplate};
 use tegata_pki::lint::{is_dns_name, is_http_url};
 use tegata_store::{Database, StoreError};
 use tracing_subscriber::EnvFilter;
+
+pub use listeners::{Est, Orca, ServerNames};
+use listeners::{check_est, check_orca, check_server_names, check_window};
 
 /// The sample, with every setting explained.
 pub const EXAMPLE: &str = include_str!("../../../docs/config.example.toml");
@@ -28,10 +33,14 @@ pub struct Config {
     pub authority: Authority,
     /// Certificate profiles by name; `terminal` and `server` must exist, `agent` may.
     pub profile: BTreeMap<String, ProfileSettings>,
+    /// Certificate status for everybody; absent means none.
+    pub status: Option<Status>,
     /// What people see.
     pub portal: Portal,
     /// The listener for ORCA's own programs; absent means that there is none.
     pub orca: Option<Orca>,
+    /// Another listener for EST, which the portal's has too; absent means that there is none.
+    pub est: Option<Est>,
     /// Logging.
     #[serde(default)]
     pub log: Log,
@@ -68,41 +77,6 @@ pub struct Server {
     pub connections: usize,
     /// Seconds that running requests get when the server stops.
     pub drain_seconds: u64,
-}
-
-/// `[orca]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Orca {
-    /// Address and port for the programs.
-    pub listen: SocketAddr,
-    /// The address that the programs are told to fetch their file from.
-    pub url: String,
-    /// Names and addresses for its server certificate, when our own CA issues it.
-    #[serde(default)]
-    pub hosts: Vec<String>,
-    /// PEM chain of a server certificate from elsewhere.
-    pub certificate_file: Option<PathBuf>,
-    /// PEM key of that certificate.
-    pub key_file: Option<PathBuf>,
-    /// Why TLS 1.2 has to be accepted here; absent means TLS 1.3 only.
-    pub allow_tls12: Option<String>,
-    /// Days before its end from which a program may renew; the profile's window where that is wider.
-    pub window_days: Option<i64>,
-    /// For how many minutes a file can be fetched at the address that a program was given.
-    #[serde(default = "pickup_minutes")]
-    pub pickup_minutes: i64,
-    /// How often it can be fetched there.
-    #[serde(default = "pickup_downloads")]
-    pub pickup_downloads: u32,
-}
-
-fn pickup_minutes() -> i64 {
-    15
-}
-
-fn pickup_downloads() -> u32 {
-    5
 }
 
 /// `[store]`
@@ -142,6 +116,16 @@ pub struct Authority {
 /// Enough for a terminal with several stores whose agent is being set up, and a stop for a program that has gone wild.
 fn daily_certificates() -> u32 {
     24
+}
+
+/// `[status]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// Address and port, in plain HTTP; absent where another node answers.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it; goes into each certificate.
+    pub url: String,
 }
 
 /// `[portal]`
@@ -244,29 +228,6 @@ pub enum ConfigError {
     },
 }
 
-/// How a listener gets its server certificate: from files, or from our own CA for these names.
-#[derive(Debug, Clone)]
-pub struct ServerNames {
-    /// Names and addresses.
-    pub hosts: Vec<String>,
-    /// PEM chain and PEM key, relative to the file.
-    pub files: Option<(PathBuf, PathBuf)>,
-}
-
-impl Server {
-    /// How the portal gets its certificate.
-    pub fn names(&self) -> ServerNames {
-        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
-    }
-}
-
-impl Orca {
-    /// How this listener gets its certificate.
-    pub fn names(&self) -> ServerNames {
-        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
-    }
-}
-
 /// A configuration whose parts have been checked against each other.
 #[derive(Debug, Clone)]
 pub struct Checked {
@@ -339,7 +300,7 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
         );
     }
     for url in std::iter::once(&server.url).chain(&server.alias_urls) {
-        if !is_base_url(url) {
+        if !is_base_of("https://", "443", url) {
             return wrong("server.url / server.alias_urls", url, "https://host[:port] without a slash at the end");
         }
     }
@@ -354,65 +315,17 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
             );
         }
     }
+    if let Some(status) = config.status.as_ref().filter(|status| !is_base_of("http://", "80", &status.url)) {
+        return wrong(
+            "status.url",
+            &status.url,
+            "http://host[:port] without a slash at the end: fetching it must not need a certificate",
+        );
+    }
     if let Some(level) = config.log.level.as_deref().filter(|level| EnvFilter::builder().parse(level).is_err()) {
         return wrong("log.level", &level, "a level such as info, or tegata_gateway=debug,info");
     }
     Ok(())
-}
-
-fn check_server_names(
-    names: &ServerNames,
-    alone: bool,
-    hosts: &'static str,
-    file: &'static str,
-) -> Result<(), ConfigError> {
-    let wrong = |setting, value: &str, expected| Err(ConfigError::Value { setting, value: value.to_owned(), expected });
-    if alone {
-        return wrong(file, "set alone", "set together with key_file, or neither of both");
-    }
-    if names.files.is_none() && names.hosts.is_empty() {
-        return wrong(hosts, "empty", "at least one name, or certificate_file and key_file");
-    }
-    match names.hosts.iter().find(|host| host.parse::<IpAddr>().is_err() && !is_dns_name(host)) {
-        Some(host) => {
-            wrong(hosts, host, "host names such as portal.example.jp (a leading `*.` is allowed) or IP addresses")
-        }
-        None => Ok(()),
-    }
-}
-
-fn check_orca(orca: &Orca) -> Result<(), ConfigError> {
-    let wrong = |setting, value: &dyn ToString, expected| {
-        Err(ConfigError::Value { setting, value: value.to_string(), expected })
-    };
-    if !is_base_url(&orca.url) {
-        return wrong("orca.url", &orca.url, "https://host[:port] without a slash at the end");
-    }
-    let alone = orca.certificate_file.is_some() != orca.key_file.is_some();
-    check_server_names(&orca.names(), alone, "orca.hosts", "orca.certificate_file")?;
-    if orca.allow_tls12.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
-        return wrong("orca.allow_tls12", &"empty", "the reason for which TLS 1.2 is needed, or absent");
-    }
-    if !(1..=1440).contains(&orca.pickup_minutes) {
-        return wrong("orca.pickup_minutes", &orca.pickup_minutes, "1 to 1440");
-    }
-    if !(1..=100).contains(&orca.pickup_downloads) {
-        return wrong("orca.pickup_downloads", &orca.pickup_downloads, "1 to 100");
-    }
-    Ok(())
-}
-
-/// The programs themselves ask from two calendar months on, so a narrower window would refuse them. A wider one than the profile's must
-/// leave room for the days that a renewal carries over.
-fn check_window(config: &Config, terminal: &Profile) -> Result<(), ConfigError> {
-    let Some(days) = config.orca.as_ref().and_then(|orca| orca.window_days) else { return Ok(()) };
-    let widest = terminal.carry_over().0 - LONGEST_DETOUR_DAYS;
-    if (62..=widest.max(terminal.renewal_window().0)).contains(&days) {
-        return Ok(());
-    }
-    let expected =
-        "62 or more, and at most carry_over_days - 31 of the terminal profile: more would take unused days away";
-    Err(ConfigError::Value { setting: "orca.window_days", value: days.to_string(), expected })
 }
 
 fn check_values(config: &Config) -> Result<(), ConfigError> {
@@ -421,6 +334,7 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     };
     check_names(config)?;
     config.orca.as_ref().map_or(Ok(()), check_orca)?;
+    config.est.as_ref().map_or(Ok(()), check_est)?;
     let server = &config.server;
     if server.trust_max_age_seconds < 5 {
         return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
@@ -442,10 +356,10 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// `https://host[:port]`, nothing behind it.
-fn is_base_url(url: &str) -> bool {
-    let Some(authority) = url.strip_prefix("https://") else { return false };
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
+/// `https://host[:port]`, or the same in plain HTTP, nothing behind it.
+fn is_base_of(scheme: &str, port: &str, url: &str) -> bool {
+    let Some(authority) = url.strip_prefix(scheme) else { return false };
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, port));
     port.parse::<u16>().is_ok_and(|port| port > 0)
         && (is_dns_name(host) && !host.starts_with('*') || host.parse::<IpAddr>().is_ok())
 }
@@ -544,16 +458,18 @@ mod tests {
         orca("https://orca.example.jp", "https://orca.example.jp/", "orca.url");
         orca("[\"orca.example.jp\"]", "[]", "orca.hosts");
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
+        refused("# [status]\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }
 
     /// Every field of the structs above stands in the sample, set or as a comment.
     #[test]
     fn the_sample_names_every_setting() {
-        let source = include_str!("config.rs");
-        let structs = source.split("What is wrong with the file").next().expect("the structs come first");
+        let first =
+            |source: &'static str| source.split("What is wrong with the file").next().expect("structs come first");
+        let structs =
+            first(include_str!("config.rs")).lines().chain(first(include_str!("config/listeners.rs")).lines());
         let settings: Vec<&str> = structs
-            .lines()
             .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':').map(|(name, _)| name.trim()))
             .filter(|name| !["folder", "profile"].contains(name) && !name.contains(' '))
             .collect();

@@ -11,25 +11,30 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tegata_authority::custody::Passphrase;
+use tegata_authority::ocsp::Ocsp;
 use tegata_authority::{Authority, PickUpRules};
+use tegata_core::access::Actor;
 use tegata_core::time::{Clock, Days};
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Listener};
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
 use tegata_gateway::trust::Trust;
+use tegata_pki::issuer::IssuerCert;
 use tegata_store::{ServeLock, Store};
-use tegata_web::{Health, HealthCheck, OrcaState, PortalConfig, Tile, WebState};
+use tegata_web::{Health, HealthCheck, OrcaState, PortalConfig, StatusState, Tile, WebState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{Checked, LogFormat, Orca, ServerNames};
+use crate::config::{Checked, Est, LogFormat, Orca, ServerNames};
 use crate::deployment;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::trust_feed::{TrustFeed, notice_first_use};
 
 /// How often lapsed bundles, ended sessions and old failures are swept out.
 const SWEEP: Duration = Duration::from_secs(300);
+/// How often aging answers about certificates are looked for.
+const STATUS_CHECK: Duration = Duration::from_secs(60);
 /// How often the files of the server certificate are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
@@ -65,36 +70,42 @@ pub struct Server {
     front: Arc<TlsFront>,
     certificate: Arc<ServerCert>,
     listener: Listener,
-    orca: Option<OrcaDoor>,
+    orca: Option<(ProgramDoor, Orca)>,
+    est: Option<(ProgramDoor, Est)>,
     operations: Listener,
+    status: Option<(Listener, Ocsp)>,
     metrics: PrometheusHandle,
     _lock: ServeLock,
 }
 
-/// The listener for ORCA's own programs.
-struct OrcaDoor {
+/// A listener for programs, beside the portal's.
+struct ProgramDoor {
     listener: Listener,
     front: Arc<TlsFront>,
     certificate: Arc<ServerCert>,
-    settings: Orca,
+    names: ServerNames,
 }
 
-impl OrcaDoor {
-    async fn bind(checked: &Checked, authority: &Authority, trust: &Trust) -> anyhow::Result<Option<Self>> {
-        let Some(settings) = checked.config.orca.clone() else { return Ok(None) };
-        let listener = Listener::bind(settings.listen).await.context("orca.listen")?;
-        let certificate = Arc::new(server_certificate(checked, authority, &settings.names()).await.context("[orca]")?);
-        let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
+impl ProgramDoor {
+    async fn bind(
+        (topic, listen, names, allow_tls12): (&'static str, SocketAddr, ServerNames, Option<String>),
+        checked: &Checked,
+        authority: &Authority,
+        trust: &Trust,
+    ) -> anyhow::Result<Self> {
+        let listener = Listener::bind(listen).await.context(topic)?;
+        let certificate = Arc::new(server_certificate(checked, authority, &names).await.context(topic)?);
+        let tls = TlsSettings { allow_tls12, ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), trust.clone(), Arc::new(SystemClock))?;
-        Ok(Some(Self { listener, front, certificate, settings }))
+        Ok(Self { listener, front, certificate, names })
     }
+}
 
-    fn state(&self, authority: Authority) -> OrcaState {
-        let Orca { window_days, pickup_minutes, pickup_downloads, .. } = self.settings;
-        let rules =
-            PickUpRules { window: window_days.map(Days), seconds: pickup_minutes * 60, downloads: pickup_downloads };
-        OrcaState { authority, rules, url: self.settings.url.clone() }
-    }
+fn orca_state(settings: &Orca, authority: Authority) -> OrcaState {
+    let Orca { window_days, pickup_minutes, pickup_downloads, .. } = *settings;
+    let rules =
+        PickUpRules { window: window_days.map(Days), seconds: pickup_minutes * 60, downloads: pickup_downloads };
+    OrcaState { authority, rules, url: settings.url.clone() }
 }
 
 impl Server {
@@ -110,8 +121,18 @@ impl Server {
         let clock = Arc::new(SystemClock);
         let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
         let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
-        let feed = TrustFeed::start(authority.clone(), max_age).await?;
-        let orca = OrcaDoor::bind(&checked, &authority, feed.trust()).await?;
+        let status = open_status(&checked, &authority).await?;
+        let ocsp = status.as_ref().map(|(_, ocsp)| ocsp.clone());
+        let feed = TrustFeed::start(authority.clone(), max_age, ocsp).await?;
+        let bind = async |door| ProgramDoor::bind(door, &checked, &authority, feed.trust()).await;
+        let orca = match checked.config.orca.clone() {
+            Some(it) => Some((bind(("[orca]", it.listen, it.names(), it.allow_tls12.clone())).await?, it)),
+            None => None,
+        };
+        let est = match checked.config.est.clone() {
+            Some(it) => Some((bind(("[est]", it.listen, it.names(), it.allow_tls12.clone())).await?, it)),
+            None => None,
+        };
         let certificate = Arc::new(server_certificate(&checked, &authority, &settings.names()).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
@@ -123,7 +144,9 @@ impl Server {
             certificate,
             listener,
             orca,
+            est,
             operations,
+            status,
             metrics,
             _lock: lock,
             checked,
@@ -142,7 +165,12 @@ impl Server {
 
     /// Where ORCA's programs renew, if they may.
     pub fn orca_url(&self) -> Option<&str> {
-        self.orca.as_ref().map(|orca| orca.settings.url.as_str())
+        self.orca.as_ref().map(|(_, settings)| settings.url.as_str())
+    }
+
+    /// Where EST is spoken to programs that are not up to the portal's TLS; the portal's own address where there is no such place.
+    pub fn est_url(&self) -> &str {
+        self.est.as_ref().map_or(&self.checked.config.server.url, |(_, settings)| &settings.url)
     }
 
     /// Where `/metrics` is.
@@ -150,13 +178,19 @@ impl Server {
         self.operations.local_address()
     }
 
+    /// Where certificate status is answered here, if it is.
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.status.as_ref().map(|(listener, _)| listener.local_address())
+    }
+
     /// Serves until SIGTERM or Ctrl-C, then drains.
     pub async fn run(self) -> anyhow::Result<()> {
         let signals = StopSignals::catch()?; // before anybody can be told that we are ready
         let (stop, stopped) = watch::channel(false);
         let health = self.health();
-        let portal = tegata_web::router(self.web_state(health.clone()))
-            .layer(from_fn_with_state(self.feed.clone(), notice_first_use));
+        let web_state = Arc::new(self.web_state(health.clone()));
+        let portal =
+            tegata_web::router(web_state.clone()).layer(from_fn_with_state(self.feed.clone(), notice_first_use));
         let operations = operations_router(self.metrics.clone(), health);
         let settings = &self.checked.config.server;
         let limits = Limits {
@@ -165,6 +199,9 @@ impl Server {
             drain_timeout: Duration::from_secs(settings.drain_seconds),
             ..Limits::default()
         };
+        let status = self.status.map(|(listener, ocsp)| {
+            tokio::spawn(serve_status(listener, ocsp, self.authority.clone(), wait(stopped.clone())))
+        });
         let plain_limits = Limits { drain_timeout: Duration::from_secs(1), ..Limits::default() };
         let jobs = tokio::spawn(self.feed.clone().follow(self.store.commits()));
         let sweeper = tokio::spawn(sweep(self.authority.clone()));
@@ -172,15 +209,24 @@ impl Server {
             tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), names, certificate))
         };
         let mut background = vec![jobs, sweeper, keep(settings.names(), self.certificate.clone())];
-        let orca = self.orca.map(|orca| {
-            background.push(keep(orca.settings.names(), orca.certificate.clone()));
-            let programs = tegata_web::orca_router(orca.state(self.authority.clone()))
-                .layer(from_fn_with_state(self.feed.clone(), notice_first_use));
+        let first_use = from_fn_with_state(self.feed.clone(), notice_first_use);
+        let mut others = Vec::new();
+        if let Some((door, orca)) = self.orca {
+            background.push(keep(door.names, door.certificate));
+            let programs = tegata_web::orca_router(orca_state(&orca, self.authority.clone())).layer(first_use.clone());
             // These programs send a few bytes and go; nothing of theirs is worth waiting for.
             let limits = Limits { max_body_bytes: 4096, idle_timeout: Duration::from_secs(10), ..limits.clone() };
-            tracing::info!(address = %orca.listener.local_address(), url = orca.settings.url, "open for ORCA's programs");
-            tokio::spawn(orca.listener.serve(Door::OldPrograms(orca.front), limits, programs, wait(stopped.clone())))
-        });
+            tracing::info!(address = %door.listener.local_address(), url = orca.url, "open for ORCA's programs");
+            let served = door.listener.serve(Door::OldPrograms(door.front), limits, programs, wait(stopped.clone()));
+            others.push(tokio::spawn(served));
+        }
+        if let Some((door, est)) = self.est {
+            background.push(keep(door.names, door.certificate));
+            let programs = tegata_web::programs_router(web_state).layer(first_use);
+            tracing::info!(address = %door.listener.local_address(), url = est.url, "open for EST");
+            let served = door.listener.serve(Door::Tls(door.front), limits.clone(), programs, wait(stopped.clone()));
+            others.push(tokio::spawn(served));
+        }
         tracing::info!(address = %self.listener.local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);
         let door = self.listener.serve(Door::Tls(self.front.clone()), limits, portal, wait(stopped.clone()));
@@ -192,8 +238,11 @@ impl Server {
         stop.send_replace(true);
         door.await?;
         plain.await?;
-        if let Some(orca) = orca {
-            orca.await?;
+        for other in others {
+            other.await?;
+        }
+        if let Some(status) = status {
+            status.await??;
         }
         for job in background {
             job.abort();
@@ -238,6 +287,50 @@ impl Server {
             csrf_key: self.authority.derived_key("form tokens"),
             entropy: Arc::new(SystemEntropy),
             health,
+        }
+    }
+}
+
+/// The status listener's socket and the responder behind it, where the configuration wants them.
+async fn open_status(checked: &Checked, authority: &Authority) -> anyhow::Result<Option<(Listener, Ocsp)>> {
+    let Some(address) = checked.config.status.as_ref().and_then(|status| status.listen) else { return Ok(None) };
+    let listener = Listener::bind(address).await.context("status.listen")?;
+    Ok(Some((listener, Ocsp::open(authority.clone()).await.context("no certificate for the OCSP responder")?)))
+}
+
+/// Certificate status and the CAs' certificates, in plain HTTP for everybody.
+async fn serve_status(
+    listener: Listener,
+    ocsp: Ocsp,
+    authority: Authority,
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let scope = Actor::System { job: "status" }.scope();
+    let mut certificates = vec![authority.ca().root.clone()];
+    for row in authority.reader().issuers(scope).await? {
+        certificates.push(IssuerCert::from_der(&row.der)?);
+    }
+    let limits = Limits {
+        max_body_bytes: tegata_pki::ocsp::MAX_REQUEST,
+        body_timeout: Duration::from_secs(5),
+        drain_timeout: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    tracing::info!(address = %listener.local_address(), "certificate status is answered");
+    let tending = tokio::spawn(tend(ocsp.clone()));
+    let service = tegata_web::status_service(StatusState { ocsp, certificates });
+    listener.serve(Door::Plain, limits, service, stopped).await;
+    tending.abort();
+    Ok(())
+}
+
+/// Signs again what begins to age, and replaces the responder's certificate in time.
+async fn tend(ocsp: Ocsp) {
+    let mut ticks = tokio::time::interval(STATUS_CHECK);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = ocsp.tend().await {
+            tracing::error!(%error, "answers about certificates were not signed ahead; it is tried again in a minute");
         }
     }
 }

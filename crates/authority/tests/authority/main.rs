@@ -2,6 +2,7 @@
 
 mod bed;
 mod login;
+mod ocsp;
 mod pickup;
 mod renewal;
 mod revocation;

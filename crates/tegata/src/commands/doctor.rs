@@ -38,6 +38,7 @@ pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
     tls(&checked, &mut findings);
     files(&checked, &mut findings);
     issuing_ca(&checked, &mut findings);
+    status(&checked, &mut findings);
     database(&checked, &mut findings);
     match deployment::register(&checked).await {
         Ok(store) => register(&store.reader(), &mut findings).await?,
@@ -103,6 +104,12 @@ fn tls(checked: &Checked, findings: &mut Vec<Finding>) {
                 "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
             ),
         });
+    }
+    if let Some(reason) = checked.config.est.as_ref().and_then(|est| est.allow_tls12.as_ref()) {
+        findings.push(advice(
+            format!("TLS 1.2 is on for EST (est.allow_tls12): {reason}"),
+            "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
+        ));
     }
     if checked.config.server.alias_urls.is_empty() {
         findings.push(advice(
@@ -172,6 +179,20 @@ fn issuing_ca(checked: &Checked, findings: &mut Vec<Finding>) {
         )
     } else {
         good(format!("the issuing CA lives until {}", validity.not_after))
+    });
+}
+
+fn status(checked: &Checked, findings: &mut Vec<Finding>) {
+    findings.push(match &checked.config.status {
+        None => advice(
+            "certificate status (OCSP) is not answered: programs of others cannot tell that a certificate is revoked",
+            "fill in [status] (listen, url) if there are such programs; only certificates made after that name the address",
+        ),
+        Some(status) if status.listen.is_none() => advice(
+            format!("certificates name {} for their status, which this node does not answer", status.url),
+            "see that another node does, or set status.listen",
+        ),
+        Some(status) => good(format!("certificate status is answered at {}", status.url)),
     });
 }
 

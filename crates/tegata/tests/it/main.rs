@@ -5,4 +5,5 @@ mod commands;
 mod faults;
 mod kill;
 mod orca;
+mod status;
 mod walk;

@@ -71,7 +71,7 @@ impl Deployment {
             let terminal = authority.add_terminal(&operator, customer, None, name).await.expect("registered");
             certificates.push(issue(&authority, &operator, &terminal, end).await);
         }
-        let router = router(state(&authority));
+        let router = router(Arc::new(state(&authority)));
         let [due, fresh, other] = certificates.try_into().expect("three terminals");
         Self { router, authority, clock, due, fresh, other, operator, _folder: folder, _register: register }
     }
