@@ -219,7 +219,7 @@ impl Authority {
         if let KeyGuard { answered: Some(cert), .. } = write.await? {
             return Ok(Found::Answered(cert));
         }
-        let window = self.window_in_force(renewed, profile.renewal_window()).await?;
+        let window = self.window_now(renewed, profile.renewal_window()).await?;
         ask(window).map(Found::Permit).map_err(|_| refused.into())
     }
 
