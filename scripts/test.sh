@@ -57,6 +57,7 @@ ensure_judges() {
 # What our stand-ins for ORCA's own programs are built with.
 ensure_clients() {
   ensure_compiler
+  ensure pki:strongswan-pki "/usr/share/doc/libstrongswan-standard-plugins:libstrongswan-standard-plugins"
   ensure javac:default-jdk-headless curl-config:libcurl4-openssl-dev /usr/include/openssl/ssl.h:libssl-dev
 }
 
@@ -213,6 +214,7 @@ step_interop() {
   done
   scripts/interop.sh "$folder/demo"
   scripts/orca.sh "$folder/demo"
+  scripts/est.sh "$folder/demo"
 }
 
 # A real browser with real certificates, through everything a person can do.
