@@ -15,7 +15,7 @@ use crate::hooks::{Event, Hooks};
 use crate::schedule::{self, Draw};
 use crate::settings::{Settings, SettingsError};
 use crate::setback::{Remedy, Setback};
-use crate::slot::{Slot, slots};
+use crate::slot::{IDENTITY, Slot, slots};
 use crate::state::{SlotState, State};
 use crate::store::{self, Surroundings};
 use crate::transport::Transport;
@@ -237,6 +237,9 @@ impl Round<'_> {
 
     /// Does what is due for one certificate; gives how it stands and when to look again.
     fn work(&mut self, slot: &Slot<'_>, urge: Urge<'_>) -> (Outcome, Timestamp) {
+        if slot.name != IDENTITY && self.waits_for_identity(slot).unwrap_or(false) {
+            return (Outcome::Good, Timestamp(i64::MAX)); // the identity says what is wrong and when to go on
+        }
         let mut memory = self.state.slot(slot.name);
         match self.attempt(slot, &mut memory, urge) {
             Ok(Progress::Waiting) => {}
@@ -261,6 +264,12 @@ impl Round<'_> {
         };
         self.state.slots.insert(slot.name.to_owned(), memory);
         (outcome, next)
+    }
+
+    /// Whether a store has no certificate, and nothing is there by which it could get one.
+    fn waits_for_identity(&self, slot: &Slot<'_>) -> Result<bool, Setback> {
+        let number = slot.generations.current()?.max(slot.generations.candidate()?);
+        Ok(number == 0 && self.valid_credential(slot, None)?.is_none())
     }
 
     fn attempt(&mut self, slot: &Slot<'_>, memory: &mut SlotState, urge: Urge<'_>) -> Result<Progress, Setback> {

@@ -16,6 +16,7 @@ use crate::files;
 use crate::setback::Setback;
 use crate::settings::{Settings, StoreSettings};
 use crate::slot::{IDENTITY, slots};
+use crate::state::State;
 use crate::trust::{Trust, TrustError};
 
 /// How to know the service's CA at the first contact.
@@ -100,6 +101,7 @@ pub fn enroll(
         identity.prepare(None, Some(code), now)?;
     }
     drop(all);
+    agent.view.state = State::default(); // whatever was waited for, this is the new beginning
     Ok(agent.tick(world, now, Urge::Now(Some(IDENTITY))).and_then(|first| rest(&mut agent, world, now, first))?)
 }
 
