@@ -224,7 +224,10 @@ fn command(args: Args, json: bool, clock: &dyn Clock, entropy: &dyn Entropy) -> 
         Command::Uninstall { yes: _ } => {
             let left = enrol::uninstall(&root)?;
             let places: Vec<String> = left.places.iter().map(|path| path.display().to_string()).collect();
-            let mut text = format!("{} is gone, with the agent's keys. Ask the operator to revoke its certificates.", root.display());
+            let mut text = format!(
+                "{} is gone, with the agent's keys. Ask the operator to revoke its certificates.",
+                root.display()
+            );
             for place in &places {
                 text.push_str(&format!("\nleft as it is: {place}"));
             }
@@ -345,7 +348,7 @@ fn list_stores(root: &Path, json: bool) -> Result<u8, CliError> {
         };
         text.push_str(&format!("{name}  {kind}  {}\n", path.display()));
         let known: Vec<_> = certificates.iter().filter_map(|entry| view.trust.recognise(&entry.der).ok()).collect();
-        for (about, _) in &known {
+        for (about, ..) in &known {
             text.push_str(&format!("    {}  until {} JST\n", about.serial, about.not_after.jst_text()));
         }
         if let Some(error) = &error {
@@ -354,7 +357,7 @@ fn list_stores(root: &Path, json: bool) -> Result<u8, CliError> {
         }
         let list: Vec<Value> = known
             .iter()
-            .map(|(about, _)| json!({ "serial": about.serial.to_string(), "not_after": about.not_after.to_string() }))
+            .map(|(about, ..)| json!({ "serial": about.serial.to_string(), "not_after": about.not_after.to_string() }))
             .collect();
         values.push(json!({ "name": name, "kind": kind, "path": path, "certificates": list, "error": error }));
     }

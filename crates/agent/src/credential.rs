@@ -33,10 +33,9 @@ impl Credential {
         if !belongs(&key, &leaf) {
             return Err(TrustError::OtherKey);
         }
-        let (about, issuer) = trust.recognise(&leaf)?;
-        let root = trust.root_above(issuer)?;
+        let (about, issuer, root) = trust.recognise(&leaf)?;
         let chain = vec![leaf, issuer.der().to_vec()];
-        Ok(Self { key, chain, about, issuer: issuer.key_identifier().to_vec(), root })
+        Ok(Self { key, chain, about, issuer: issuer.key_identifier().to_vec(), root: root.to_vec() })
     }
 
     /// The key.
@@ -181,6 +180,9 @@ impl Generations {
     /// Throws away what is older than the one before the current one.
     pub fn prune(&self) -> Result<(), FileError> {
         let current = self.current()?;
-        self.numbers()?.into_iter().filter(|number| number + KEPT <= current).try_for_each(|number| self.discard(number))
+        self.numbers()?
+            .into_iter()
+            .filter(|number| number + KEPT <= current)
+            .try_for_each(|number| self.discard(number))
     }
 }

@@ -50,7 +50,12 @@ impl Cause {
     pub const ALL: [(Self, &'static str, &'static str, &'static str); 10] = [
         (Self::Clock, "clock", "パソコンの時計", "this machine's clock"),
         (Self::Name, "name", "サーバーの名前（DNS）", "the server's name (DNS)"),
-        (Self::Connection, "connection", "サーバーへの接続（回線・プロキシ）", "the way to the server (network, proxy)"),
+        (
+            Self::Connection,
+            "connection",
+            "サーバーへの接続（回線・プロキシ）",
+            "the way to the server (network, proxy)",
+        ),
         (Self::Ca, "ca", "サーバーの証明書（認証局）", "the server's certificate (its CA)"),
         (Self::Enrolment, "enrolment", "登録", "the enrolment"),
         (Self::Refused, "refused", "証明書の状態（期限切れ・失効）", "the certificates (expired, revoked)"),
@@ -205,14 +210,7 @@ fn cause_of(setback: &Setback) -> Cause {
     }
 }
 
-fn certificate(
-    view: &View,
-    slot: &Slot<'_>,
-    world: &World<'_>,
-    now: Timestamp,
-    scratch: &Path,
-    say: &mut Say<'_>,
-) {
+fn certificate(view: &View, slot: &Slot<'_>, world: &World<'_>, now: Timestamp, scratch: &Path, say: &mut Say<'_>) {
     if let Some(setback) = view.state.slot(slot.name).setback {
         say(cause_of(&setback), setback.needs_human(), format!("{}: {}", slot.name, setback.text));
     }
@@ -226,7 +224,8 @@ fn certificate(
         Err(error) => return say(Cause::Permissions, true, error.to_string()),
     };
     if !current.is_valid(now) {
-        let text = format!("{}: the certificate was valid until {} JST", slot.name, current.about().not_after.jst_text());
+        let text =
+            format!("{}: the certificate was valid until {} JST", slot.name, current.about().not_after.jst_text());
         say(Cause::Refused, true, text);
     }
     let number = slot.generations.current().unwrap_or(0);
@@ -241,7 +240,7 @@ fn certificate(
         }
         let ours = opened.list(scratch).unwrap_or_default();
         let ours = ours.iter().filter_map(|entry| view.trust.recognise(&entry.der).ok());
-        let same = ours.filter(|(about, _)| about.terminal == current.terminal()).count();
+        let same = ours.filter(|(about, ..)| about.terminal == current.terminal()).count();
         if same > 1 {
             say(Cause::Several, false, format!("{name}: {same} certificates of this terminal"));
         }
@@ -268,7 +267,8 @@ pub fn text(findings: &[Finding]) -> String {
     });
     let databases = std::env::var_os("HOME").map(|home| nss::databases(Path::new(&home))).unwrap_or_default();
     let hint: String = databases.iter().map(|path| format!("         nss:{}\n", path.display())).collect();
-    let hint = if hint.is_empty() { hint } else { format!("ブラウザーの保存先 / browsers' databases here:\n{hint}") };
+    let hint =
+        if hint.is_empty() { hint } else { format!("ブラウザーの保存先 / browsers' databases here:\n{hint}") };
     lines.chain([hint]).collect()
 }
 

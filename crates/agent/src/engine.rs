@@ -13,8 +13,8 @@ use crate::est::{Proof, Server};
 use crate::files::{self, FileError, Lock};
 use crate::hooks::{Event, Hooks};
 use crate::schedule::{self, Draw};
-use crate::settings::{Settings, SettingsError};
 use crate::setback::{Remedy, Setback};
+use crate::settings::{Settings, SettingsError};
 use crate::slot::{IDENTITY, Slot, slots};
 use crate::state::{SlotState, State};
 use crate::store::{self, Surroundings};
@@ -352,11 +352,7 @@ impl Round<'_> {
     }
 
     /// A certificate of the terminal that can be shown now: the one that is meant, the identity, or any other.
-    fn valid_credential(
-        &self,
-        slot: &Slot<'_>,
-        current: Option<&Credential>,
-    ) -> Result<Option<Credential>, Setback> {
+    fn valid_credential(&self, slot: &Slot<'_>, current: Option<&Credential>) -> Result<Option<Credential>, Setback> {
         if current.is_some_and(|cert| cert.is_valid(self.now)) {
             let number = slot.generations.current()?;
             return Ok(slot.generations.load(number, self.trust)?);
@@ -459,7 +455,8 @@ impl Round<'_> {
             _ => Err(setback),
         })?;
         self.state.terminal_name = Some(checked.terminal.name);
-        let (generation, before) = (slot.generations.path(number), old.as_ref().map(|(number, _)| slot.generations.path(*number)));
+        let (generation, before) =
+            (slot.generations.path(number), old.as_ref().map(|(number, _)| slot.generations.path(*number)));
         let around = Surroundings { entropy: self.world.entropy, scratch: self.scratch, generation: &generation };
         for (name, settings) in &slot.stores {
             let old = old.as_ref().map(|(_, cert)| cert).zip(before.as_deref());
@@ -475,7 +472,11 @@ impl Round<'_> {
             proven_at,
             ..SlotState::default()
         };
-        self.news.push(format!("{}: a new certificate is in use, until {}", slot.name, new.about().not_after.jst_text()));
+        self.news.push(format!(
+            "{}: a new certificate is in use, until {}",
+            slot.name,
+            new.about().not_after.jst_text()
+        ));
         Ok((number, Some(new)))
     }
 
@@ -556,7 +557,8 @@ impl Round<'_> {
         if overdue && near && memory.warned_at.is_none_or(|at| now.0 - at.0 >= DAY) {
             memory.warned_at = Some(now);
             let mut variables = variables(slot, Some(current), now);
-            variables.push(("MESSAGE", memory.setback.as_ref().map(|setback| setback.text.clone()).unwrap_or_default()));
+            variables
+                .push(("MESSAGE", memory.setback.as_ref().map(|setback| setback.text.clone()).unwrap_or_default()));
             if let Err(error) = self.hooks.call(Event::Expiring, &variables) {
                 self.news.push(format!("hook expiring: {error}"));
             }

@@ -184,9 +184,7 @@ fn first_trust(
     let server = |roots| Server { transport: world.transport, base, roots, now, ahead: &ahead };
     let mut trust = match (anchor, chain) {
         (Anchor::Pem(text), _) => Trust::from_pem(text)?,
-        (Anchor::Fingerprint(expected), _) => {
-            Trust::from_fingerprint(expected, &server(&[]).ca_certificates(false)?)?
-        }
+        (Anchor::Fingerprint(expected), _) => Trust::from_fingerprint(expected, &server(&[]).ca_certificates(false)?)?,
         (Anchor::Bundle, chain) => Trust::from_bundle(chain.unwrap_or_default())?,
     };
     // Now over a connection that is verified.
@@ -205,7 +203,8 @@ pub struct Left {
 /// revokes what is no longer wanted.
 pub fn uninstall(root: &Path) -> Result<Left, AgentError> {
     let agent = Agent::open(root)?;
-    let places = agent.view.settings.stores.values().map(|store| store.place().1.clone()).filter(|path| !path.starts_with(root));
+    let places =
+        agent.view.settings.stores.values().map(|store| store.place().1.clone()).filter(|path| !path.starts_with(root));
     let left = Left { places: places.collect() };
     files::remove_folder(root)?;
     Ok(left)

@@ -132,7 +132,8 @@ impl Server<'_> {
     pub fn check(&self, url: &str, credential: &Credential) -> Result<Checked, Setback> {
         let answer = self.send("GET", url, Vec::new(), &[], Some(credential), Assurance::Roots(self.roots))?;
         let body = expect(answer, 200)?;
-        let unreadable = |_| Setback::new("unreadable-answer", "the answer to the proof is not readable", Remedy::Later);
+        let unreadable =
+            |_| Setback::new("unreadable-answer", "the answer to the proof is not readable", Remedy::Later);
         let checked: Checked = serde_json::from_slice(&body).map_err(unreadable)?;
         let serial = credential.about().serial.to_string();
         if checked.serial.eq_ignore_ascii_case(&serial) {

@@ -122,7 +122,9 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
 /// A file's text; `None` where it does not exist.
 pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
     let bytes = read(path)?;
-    bytes.map(|bytes| String::from_utf8(bytes).map_err(|_| at(path, "read")(io::Error::other("it is not text")))).transpose()
+    bytes
+        .map(|bytes| String::from_utf8(bytes).map_err(|_| at(path, "read")(io::Error::other("it is not text"))))
+        .transpose()
 }
 
 /// Removes a file; one that is not there is no error.

@@ -203,7 +203,15 @@ mod tests {
         check("https://portal.example.jp", "portal.example.jp", 443, "/", "portal.example.jp");
         check("https://127.0.0.1:8443/api?x=1", "127.0.0.1", 8443, "/api?x=1", "127.0.0.1:8443");
         check("https://[::1]:8443/a", "::1", 8443, "/a", "[::1]:8443");
-        for wrong in ["http://a", "https://", "https://a:b/", "https://a b/", "https://a/\r\nX: y", "https://u@a/", "https://a:0"] {
+        for wrong in [
+            "http://a",
+            "https://",
+            "https://a:b/",
+            "https://a b/",
+            "https://a/\r\nX: y",
+            "https://u@a/",
+            "https://a:0",
+        ] {
             assert!(Url::parse(wrong).is_err(), "{wrong}");
         }
         assert_eq!(proxy("http://proxy:8080/"), Ok(("proxy".into(), 8080)));

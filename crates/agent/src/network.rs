@@ -38,8 +38,11 @@ impl Network {
     fn connect(&self, url: &Url) -> Result<TcpStream, TransportError> {
         let Some((host, port)) = &self.proxy else { return dial(&url.host, url.port) };
         let mut stream = dial(host, *port)?;
-        let authority =
-            if url.authority().ends_with(&format!(":{}", url.port)) { url.authority() } else { format!("{}:443", url.authority()) };
+        let authority = if url.authority().ends_with(&format!(":{}", url.port)) {
+            url.authority()
+        } else {
+            format!("{}:443", url.authority())
+        };
         let asked = write!(stream, "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
         asked.map_err(|error| TransportError::Proxy(error.to_string()))?;
         match connect_answer(&mut stream) {
@@ -64,12 +67,14 @@ fn connect_answer(stream: &mut TcpStream) -> io::Result<u16> {
 }
 
 fn dial(host: &str, port: u16) -> Result<TcpStream, TransportError> {
-    let found = (host, port).to_socket_addrs().map_err(|error| TransportError::Name(host.to_owned(), error.to_string()))?;
+    let found =
+        (host, port).to_socket_addrs().map_err(|error| TransportError::Name(host.to_owned(), error.to_string()))?;
     let mut last = "the name has no address".to_owned();
     for address in found {
         match TcpStream::connect_timeout(&address, CONNECT) {
             Ok(stream) => {
-                let timed = stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
+                let timed =
+                    stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
                 timed.map_err(|error| TransportError::Connect(address.to_string(), error.to_string()))?;
                 return Ok(stream);
             }
@@ -86,7 +91,8 @@ impl Transport for Network {
         let name = ServerName::try_from(url.host.clone())
             .map_err(|_| TransportError::Url(http::UrlError(request.url.to_owned())))?;
         let stream = Hurried { stream: self.connect(&url)?, started: Instant::now() };
-        let connection = ClientConnection::new(Arc::new(config), name).map_err(|error| TransportError::Tls(error.to_string()))?;
+        let connection =
+            ClientConnection::new(Arc::new(config), name).map_err(|error| TransportError::Tls(error.to_string()))?;
         let mut tls = StreamOwned::new(connection, stream);
         tls.write_all(&head(request, &url)).and_then(|()| tls.write_all(request.body)).map_err(broken)?;
         tls.flush().map_err(broken)?;

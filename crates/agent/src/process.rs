@@ -7,8 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much of what a program says is kept.
-const KEPT_OUTPUT: usize = 2000;
+/// How much of what a program says is kept: all of a list of certificates, and the end of a complaint.
+const KEPT_OUTPUT: usize = 256 * 1024;
+const KEPT_COMPLAINT: usize = 2000;
 const POLL: Duration = Duration::from_millis(20);
 
 /// Why a program did not do what it should.
@@ -55,11 +56,11 @@ pub fn run(command: &mut Command, seconds: u32, scratch: &Path) -> Result<String
     let status = wait(&mut child, seconds).map_err(failed)?;
     let said = std::fs::read(&path).map_err(failed)?;
     std::fs::remove_file(&path).map_err(failed)?;
-    let output = String::from_utf8_lossy(&said[said.len().saturating_sub(KEPT_OUTPUT)..]).trim().to_owned();
+    let end = |most: usize| String::from_utf8_lossy(&said[said.len().saturating_sub(most)..]).trim().to_owned();
     match status {
         None => Err(ProcessError::Timeout { program, seconds }),
-        Some(status) if status.success() => Ok(output),
-        Some(status) => Err(ProcessError::Failed { program, status, output }),
+        Some(status) if status.success() => Ok(end(KEPT_OUTPUT)),
+        Some(status) => Err(ProcessError::Failed { program, status, output: end(KEPT_COMPLAINT) }),
     }
 }
 

@@ -199,7 +199,9 @@ impl Settings {
     /// As `config.toml` has it.
     pub fn to_toml(&self) -> Result<String, SettingsError> {
         let body = toml::to_string(self).map_err(|error| SettingsError::Toml(error.to_string()))?;
-        Ok(format!("# Settings of tegata agent. The manual (agent.md) explains each; an unknown key is an error.\n{body}"))
+        Ok(format!(
+            "# Settings of tegata agent. The manual (agent.md) explains each; an unknown key is an error.\n{body}"
+        ))
     }
 
     /// Where new certificates are proven.
@@ -269,9 +271,7 @@ impl StoreSettings {
         let (name, kind) = before.split_once('=').unwrap_or((before, before));
         let path = PathBuf::from(path);
         let store = match kind {
-            "pem" => {
-                Self::Pem(PemSettings { folder: path, mode: private_mode(), owner: None, key: modern_key() })
-            }
+            "pem" => Self::Pem(PemSettings { folder: path, mode: private_mode(), owner: None, key: modern_key() }),
             "p12" => Self::P12(P12Settings {
                 file: path,
                 password_file: None,
@@ -316,7 +316,8 @@ mod tests {
     #[test]
     fn settings_are_read_back_as_written() {
         let mut settings = Settings::new("https://portal.example.jp/", false);
-        for text in ["pem:/etc/ssl/tegata", "java=p12:/srv/app/client.p12", "nss:/home/u/.pki/nssdb", "exec:/bin/true"] {
+        for text in ["pem:/etc/ssl/tegata", "java=p12:/srv/app/client.p12", "nss:/home/u/.pki/nssdb", "exec:/bin/true"]
+        {
             let (name, store) = StoreSettings::parse(text).expect("a store");
             settings.stores.insert(name, store);
         }

@@ -13,8 +13,8 @@ use tegata_pki::key::LeafKey;
 
 use crate::credential::{Credential, Generations};
 use crate::files::{self, FileError};
-use crate::settings::{Settings, StoreSettings};
 use crate::setback::{Remedy, Setback};
+use crate::settings::{Settings, StoreSettings};
 
 /// The name of the agent's own identity.
 pub const IDENTITY: &str = "identity";

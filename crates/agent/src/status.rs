@@ -143,7 +143,8 @@ impl Status {
                 push(&mut text, format_args!("    next try {} JST\n", next.jst_text()));
             }
         }
-        let end = if self.needs_human() { "somebody has to look at this: tegata agent doctor\n" } else { "all is well\n" };
+        let end =
+            if self.needs_human() { "somebody has to look at this: tegata agent doctor\n" } else { "all is well\n" };
         text + end
     }
 
@@ -177,7 +178,11 @@ impl Status {
                 "Somebody has to look at this: show this page to whoever looks after the computers.",
             )
         } else {
-            ("good", "証明書は自動で更新されています。何もする必要はありません。", "Certificates renew themselves. Nothing needs doing.")
+            (
+                "good",
+                "証明書は自動で更新されています。何もする必要はありません。",
+                "Certificates renew themselves. Nothing needs doing.",
+            )
         };
         format!(
             "<!doctype html>\n<html lang=\"ja\"><meta charset=\"utf-8\"><title>電子証明書の状態</title>\n<style>{STYLE}</style>\n\

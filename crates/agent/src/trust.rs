@@ -57,6 +57,8 @@ pub enum TrustError {
 pub struct Trust {
     roots: Vec<Vec<u8>>,
     issuers: Vec<(IssuerId, IssuerCert)>,
+    /// For each issuing CA, the root that signed it: so it is verified once.
+    above: Vec<Vec<u8>>,
 }
 
 /// What an answer must fit.
@@ -77,7 +79,7 @@ impl Trust {
     /// From a PEM file: every certificate in it is a root, of the service or of the portal's own server certificate.
     pub fn from_pem(text: &str) -> Result<Self, TrustError> {
         let roots = pem::certificates(text).map_err(|_| TrustError::NoRoot)?;
-        Ok(Self { roots, issuers: Vec::new() })
+        Ok(Self { roots, ..Self::default() })
     }
 
     /// The root with this fingerprint (64 hexadecimal digits, colons allowed) among `offered`.
@@ -85,7 +87,7 @@ impl Trust {
         let digits: String = expected.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_lowercase();
         let text = |der: &Vec<u8>| hex(fingerprint(der));
         match offered.iter().find(|der| text(der) == digits && is_root(der)) {
-            Some(root) => Ok(Self { roots: vec![root.clone()], issuers: Vec::new() }),
+            Some(root) => Ok(Self { roots: vec![root.clone()], ..Self::default() }),
             None => {
                 let found = offered.iter().filter(|der| is_root(der)).map(text).collect();
                 Err(TrustError::Fingerprint { expected: expected.to_owned(), found })
@@ -99,7 +101,7 @@ impl Trust {
         if roots.is_empty() {
             return Err(TrustError::NoRoot);
         }
-        let mut trust = Self { roots, issuers: Vec::new() };
+        let mut trust = Self { roots, ..Self::default() };
         trust.add_issuers(chain);
         Ok(trust)
     }
@@ -119,7 +121,7 @@ impl Trust {
     pub fn learn(&mut self, announced: &[Vec<u8>]) -> bool {
         let before = (self.roots.len(), self.issuers.len());
         for der in announced {
-            if is_root(der) && !self.roots.contains(der) && self.roots.len() < MAX_ROOTS {
+            if !self.roots.contains(der) && self.roots.len() < MAX_ROOTS && is_root(der) {
                 self.roots.push(der.clone());
             }
         }
@@ -128,27 +130,25 @@ impl Trust {
     }
 
     fn add_issuers(&mut self, offered: &[Vec<u8>]) {
-        let roots: Vec<IssuerCert> = self.roots.iter().filter_map(|der| IssuerCert::from_der(der).ok()).collect();
-        for issuer in offered.iter().filter_map(|der| IssuerCert::from_der(der).ok()) {
-            let known = self.issuers().any(|known| known.der() == issuer.der());
-            if !known && !is_root(issuer.der()) && roots.iter().any(|root| issuer.is_signed_by(root)) {
+        for der in offered {
+            if self.roots.contains(der) || self.issuers().any(|known| known.der() == der) {
+                continue;
+            }
+            let Ok(issuer) = IssuerCert::from_der(der) else { continue };
+            let signed = |root: &&Vec<u8>| IssuerCert::from_der(root).is_ok_and(|root| issuer.is_signed_by(&root));
+            if let Some(root) = self.roots.iter().find(signed).cloned() {
                 let number = i64::try_from(self.issuers.len()).unwrap_or(i64::MAX);
                 self.issuers.push((IssuerId(number), issuer));
+                self.above.push(root);
             }
         }
     }
 
-    /// What a certificate says and which CA of ours signed it.
-    pub fn recognise(&self, leaf: &[u8]) -> Result<(PeerCert, &IssuerCert), TrustError> {
+    /// What a certificate says, which CA of ours signed it, and the root above.
+    pub fn recognise(&self, leaf: &[u8]) -> Result<(PeerCert, &IssuerCert, &[u8]), TrustError> {
         let about = chain::identify(leaf, &self.issuers).ok_or(TrustError::Stranger)?;
-        let issuer = self.issuers.iter().find(|(id, _)| *id == about.issuer).ok_or(TrustError::Stranger)?;
-        Ok((about, &issuer.1))
-    }
-
-    /// The root that signed an issuing CA of ours.
-    pub fn root_above(&self, issuer: &IssuerCert) -> Result<Vec<u8>, TrustError> {
-        let signed = |root: &&Vec<u8>| IssuerCert::from_der(root).is_ok_and(|root| issuer.is_signed_by(&root));
-        self.roots.iter().find(signed).cloned().ok_or(TrustError::NoRoot)
+        let at = self.issuers.iter().position(|(id, _)| *id == about.issuer).ok_or(TrustError::Stranger)?;
+        Ok((about, &self.issuers[at].1, &self.above[at]))
     }
 
     /// The certificate of an answer, if it is what was asked for.
@@ -181,7 +181,7 @@ impl Trust {
             let text = files::read_text(&folder.join(name))?;
             Ok::<_, FileError>(text.and_then(|text| pem::certificates(&text).ok()).unwrap_or_default())
         };
-        let mut trust = Self { roots: list("roots.pem")?, issuers: Vec::new() };
+        let mut trust = Self { roots: list("roots.pem")?, ..Self::default() };
         trust.add_issuers(&list("issuers.pem")?);
         Ok(trust)
     }

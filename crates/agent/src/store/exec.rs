@@ -42,12 +42,7 @@ impl Store for Exec<'_> {
     }
 
     /// The program is told which one is to go; its files are gone with the next renewal.
-    fn tidy(
-        &self,
-        _: &Credential,
-        previous: Option<&Credential>,
-        around: &Surroundings<'_>,
-    ) -> Result<(), StoreError> {
+    fn tidy(&self, _: &Credential, previous: Option<&Credential>, around: &Surroundings<'_>) -> Result<(), StoreError> {
         previous.map_or(Ok(()), |previous| self.call("remove", previous, around))
     }
 

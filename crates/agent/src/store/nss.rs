@@ -1,7 +1,6 @@
 //! Databases of NSS: Chrome's and Firefox's on Linux, by way of `pk12util` and `certutil`. All certificates of a terminal share one nickname
-//! there, so nothing is ever named by it: a certificate is named by the identifier of its key in a PKCS#11 URI (RFC 7512), and is taken out
-//! only when that names exactly the octets that are meant. Old ones must go: Firefox's "select automatically" takes whichever was imported
-//! first.
+//! there, so nothing is ever taken out by it: a certificate is named by the identifier of its key in a PKCS#11 URI (RFC 7512), which no other
+//! has, since no key is certified twice. Old ones must go: Firefox's "select automatically" takes whichever was imported first.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,7 +42,8 @@ impl Nss<'_> {
         Ok(process::run(&mut command, SECONDS, scratch)?)
     }
 
-    /// The certificates that a nickname or a URI names. None is no error: the program says "could not find".
+    /// The certificate that a nickname or a URI names, and all others of its subject: so the program has it. None is no error: it says
+    /// "could not find".
     fn named(&self, name: &str, scratch: &Path) -> Result<Vec<Vec<u8>>, StoreError> {
         match self.certutil(&["-L", "-a", "-n", name], scratch) {
             Ok(text) => Ok(pem::certificates(&text).unwrap_or_default()),
@@ -52,13 +52,17 @@ impl Nss<'_> {
         }
     }
 
+    fn has(&self, credential: &Credential, scratch: &Path) -> Result<bool, StoreError> {
+        Ok(self.named(&uri(&key_id(credential)), scratch)?.iter().any(|der| der == credential.leaf()))
+    }
+
+    /// Takes one certificate out with its key.
     fn remove(&self, credential: &Credential, scratch: &Path) -> Result<(), StoreError> {
-        let id = key_id(credential);
-        let uri = uri(&id);
-        if self.named(&uri, scratch)? != [credential.leaf().to_vec()] {
-            return Ok(()); // not there, or not alone: better one too many than the wrong one gone
+        if !self.has(credential, scratch)? {
+            return Ok(());
         }
-        self.certutil(&["-D", "-n", &uri], scratch)?;
+        let id = key_id(credential);
+        self.certutil(&["-D", "-n", &uri(&id)], scratch)?;
         let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         self.certutil(&["-F", "-k", &hex], scratch)?;
         Ok(())
@@ -109,16 +113,24 @@ impl Store for Nss<'_> {
     }
 
     fn holds(&self, credential: &Credential, around: &Surroundings<'_>) -> Result<bool, StoreError> {
-        Ok(self.named(&uri(&key_id(credential)), around.scratch)? == [credential.leaf().to_vec()])
+        self.has(credential, around.scratch)
     }
 
     fn tidy(
         &self,
-        _: &Credential,
+        current: &Credential,
         previous: Option<&Credential>,
         around: &Surroundings<'_>,
     ) -> Result<(), StoreError> {
-        previous.map_or(Ok(()), |previous| self.remove(previous, around.scratch))
+        let other_key = |old: &&Credential| old.key().public_key() != current.key().public_key();
+        let Some(previous) = previous.filter(other_key) else { return Ok(()) };
+        self.remove(previous, around.scratch)?;
+        // The right one is still there: that is what all this is for.
+        if self.has(current, around.scratch)? {
+            Ok(())
+        } else {
+            Err(StoreError::NotThere(self.0.database.display().to_string()))
+        }
     }
 
     fn list(&self, scratch: &Path) -> Result<Vec<Entry>, StoreError> {

@@ -100,7 +100,8 @@ impl Store for Pem<'_> {
         _: &Surroundings<'_>,
     ) -> Result<(), StoreError> {
         let folder = self.0.folder.join("gen");
-        let keep: Vec<String> = std::iter::once(current).chain(previous).map(|kept| kept.about().serial.to_string()).collect();
+        let keep: Vec<String> =
+            std::iter::once(current).chain(previous).map(|kept| kept.about().serial.to_string()).collect();
         let entries = std::fs::read_dir(&folder).map_err(files::at(&folder, "read"))?;
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tegata_agent::credential::{Credential, Generations};
+use tegata_agent::engine::View;
 use tegata_agent::enrol::{self, Anchor, Beginning, EnrolError};
 use tegata_agent::settings::{Settings, StoreSettings};
 use tegata_agent::transport::{Request, Response, Transport, TransportError};
-use tegata_agent::{Agent, Tick, Urge, World};
+use tegata_agent::{Agent, AgentError, IDENTITY, Tick, Urge, World};
 use tegata_core::invitation::Code;
-use tegata_core::time::Timestamp;
+use tegata_core::time::{Days, Timestamp};
 use tegata_testkit::SeededEntropy;
 
 use crate::portal::{CODE, Portal, at};
@@ -83,6 +84,12 @@ pub struct Bed {
     pub single: bool,
 }
 
+/// In memory where there is such a place: years of rounds are flushed to the disk many thousand times.
+fn folder() -> tempfile::TempDir {
+    let memory = tempfile::tempdir_in("/dev/shm");
+    memory.or_else(|_| tempfile::tempdir()).expect("a folder")
+}
+
 pub fn start() -> Timestamp {
     at("2026-11-24T01:00:00Z")
 }
@@ -98,7 +105,7 @@ impl Bed {
     pub fn bare() -> Self {
         let portal = Arc::new(Portal::new(start()));
         Self {
-            folder: tempfile::tempdir().expect("a folder"),
+            folder: folder(),
             line: Line::to(portal),
             entropy: SeededEntropy::new(7),
             stores: Vec::new(),
@@ -133,8 +140,15 @@ impl Bed {
     }
 
     pub fn try_enroll(&self, now: Timestamp, code: &str) -> Result<Tick, EnrolError> {
+        self.begin(now, self.beginning(), code)
+    }
+
+    pub fn begin(&self, now: Timestamp, beginning: Beginning, code: &str) -> Result<Tick, EnrolError> {
         let code = Code::parse(code).expect("a code");
-        enrol::enroll(&self.root(), &self.world(), now, self.beginning(), &code)
+        if self.root().join("config.toml").exists() {
+            drop(open(&self.root()));
+        }
+        enrol::enroll(&self.root(), &self.world(), now, beginning, &code)
     }
 
     pub fn enroll(&self) -> Tick {
@@ -146,7 +160,7 @@ impl Bed {
     }
 
     pub fn tick_in(&self, root: &Path, now: Timestamp, urge: Urge<'_>) -> Tick {
-        let mut agent = Agent::open(root).expect("an agent");
+        let mut agent = open(root);
         agent.tick(&self.world(), now, urge).expect("a round")
     }
 
@@ -156,17 +170,30 @@ impl Bed {
     }
 
     pub fn current_in(&self, root: &Path, name: &str) -> Option<Credential> {
-        let agent = Agent::open(root).expect("an agent");
+        let view = View::open(root).expect("an agent");
         let folder = if name == tegata_agent::IDENTITY { root.join(name) } else { root.join("stores").join(name) };
         let generations = Generations::at(folder);
         let number = generations.current().expect("readable");
-        generations.load(number, &agent.view().trust).expect("readable")
+        generations.load(number, &view.trust).expect("readable")
+    }
+
+    /// Enrolled, and with an identity that is not due before the store's certificate is.
+    pub fn enroll_with_a_long_identity(&self) {
+        self.enroll();
+        self.tick(start().plus_days(Days(200)), Urge::Now(Some(IDENTITY)));
+    }
+
+    pub fn view(&self) -> View {
+        View::open(&self.root()).expect("an agent")
     }
 
     /// A hook that writes what it is told to `hook.log`.
     pub fn hook(&self, name: &str, script: &str) {
         let log = self.place("hook.log");
-        let text = format!("#!/bin/sh\necho \"$TEGATA_EVENT $TEGATA_CERTIFICATE $TEGATA_CODE\" >> {}\n{script}\n", log.display());
+        let text = format!(
+            "#!/bin/sh\necho \"$TEGATA_EVENT $TEGATA_CERTIFICATE $TEGATA_CODE\" >> {}\n{script}\n",
+            log.display()
+        );
         executable(&self.root().join("hooks").join(name), &text);
     }
 
@@ -174,6 +201,17 @@ impl Bed {
         let text = std::fs::read_to_string(self.place("hook.log")).unwrap_or_default();
         text.lines().map(|line| line.trim_end().to_owned()).collect()
     }
+}
+
+/// Takes the folder. Another test that starts a program holds copies of all open files for a moment, locks too.
+pub fn open(root: &Path) -> Agent {
+    for _ in 0..200 {
+        match Agent::open(root) {
+            Err(AgentError::Locked(_)) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            other => return other.expect("an agent"),
+        }
+    }
+    panic!("{} stays locked", root.display());
 }
 
 pub fn executable(path: &Path, text: &str) {

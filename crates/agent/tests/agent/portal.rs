@@ -34,7 +34,6 @@ pub fn at(text: &str) -> Timestamp {
 
 /// A root and an issuing CA.
 pub struct Ca {
-    pub root_signer: SoftwareSigner,
     pub root: IssuerCert,
     pub signer: SoftwareSigner,
     pub issuing: IssuerCert,
@@ -42,7 +41,8 @@ pub struct Ca {
 
 impl Ca {
     pub fn new(name: &str, entropy: &SeededEntropy) -> Self {
-        let ca_name = |text: String| CaName { country: "JP".into(), organization: "試験局".into(), common_name: text };
+        let ca_name =
+            |text: String| CaName { country: "JP".into(), organization: "試験局".into(), common_name: text };
         let (root_signer, _) = SoftwareSigner::generate(Curve::P384).expect("a key");
         let (signer, _) = SoftwareSigner::generate(Curve::P256).expect("a key");
         let life = Validity { not_before: at("2026-01-05"), not_after: at("2046-01-05") };
@@ -57,7 +57,7 @@ impl Ca {
             serial(),
             &Urls::default(),
         );
-        Self { root_signer, root, signer, issuing: issuing.expect("an issuing CA") }
+        Self { root, signer, issuing: issuing.expect("an issuing CA") }
     }
 }
 
@@ -284,13 +284,16 @@ impl Portal {
         }
         let life = self.look(|inner| inner.life_days);
         let validity = Validity { not_before: now.plus_seconds(-600), not_after: now.plus_seconds(life * DAY) };
-        let terminal = self.look(|inner| inner.mistaken).map_or_else(|| self.terminal.clone(), |id| Terminal { id, ..self.terminal.clone() });
+        let terminal = self
+            .look(|inner| inner.mistaken)
+            .map_or_else(|| self.terminal.clone(), |id| Terminal { id, ..self.terminal.clone() });
         let leaf = self.look(|inner| {
             let ca = inner.signs_with.as_ref().unwrap_or(&self.ca);
             leaf(ca, &terminal, purpose, key, validity, &self.entropy)
         });
         let (der, serial) = leaf;
-        let issued = Issued { der: der.clone(), serial, purpose, not_after: validity.not_after, at: now, key: key.clone() };
+        let issued =
+            Issued { der: der.clone(), serial, purpose, not_after: validity.not_after, at: now, key: key.clone() };
         self.look(|inner| inner.issued.push(issued));
         certificates(&[der])
     }
@@ -327,7 +330,9 @@ impl Portal {
             })
         });
         let Some(Window { start, end }) = found else { return problem(404, "no-such-certificate", &[]) };
-        let mut answer = json(&format!("{{\"suggestedWindow\":{{\"start\":\"{start}\",\"end\":\"{end}\"}},\"explanationURL\":null}}"));
+        let mut answer = json(&format!(
+            "{{\"suggestedWindow\":{{\"start\":\"{start}\",\"end\":\"{end}\"}},\"explanationURL\":null}}"
+        ));
         answer.headers.push(("retry-after".into(), "21600".into()));
         answer
     }

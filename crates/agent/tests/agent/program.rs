@@ -111,7 +111,12 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>, portal: &Portal) -> std:
     let shown = tls.conn.peer_certificates().and_then(|chain| chain.first()).map(|cert| cert.to_vec());
     portal.set(SystemClock.now());
     let answer = portal.answer(method, path, header("authorization"), &body, shown.as_deref());
-    let mut text = format!("HTTP/1.1 {} x\r\nDate: {}\r\nContent-Length: {}\r\n", answer.status, http_date(portal.now()), answer.body.len());
+    let mut text = format!(
+        "HTTP/1.1 {} x\r\nDate: {}\r\nContent-Length: {}\r\n",
+        answer.status,
+        http_date(portal.now()),
+        answer.body.len()
+    );
     answer.headers.iter().for_each(|(name, value)| text.push_str(&format!("{name}: {value}\r\n")));
     tls.write_all(format!("{text}\r\n").as_bytes())?;
     tls.write_all(&answer.body)?;
@@ -123,7 +128,14 @@ fn http_date(at: Timestamp) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (date, time) = at.utc();
     let month = MONTHS[usize::try_from(date.month() - 1).expect("a month")];
-    format!("Mon, {:02} {month} {} {:02}:{:02}:{:02} GMT", date.day(), date.year(), time.hour(), time.minute(), time.second())
+    format!(
+        "Mon, {:02} {month} {} {:02}:{:02}:{:02} GMT",
+        date.day(),
+        date.year(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
 }
 
 struct Desk {

@@ -28,7 +28,7 @@ fn text(path: &Path) -> String {
 
 fn serial_of_pem(path: &Path) -> String {
     let text = output("openssl", &["x509", "-in", &text(path), "-noout", "-serial"]);
-    text.trim().trim_start_matches("serial=").to_ascii_lowercase()
+    text.trim().trim_start_matches("serial=").to_owned()
 }
 
 #[test]
@@ -46,7 +46,17 @@ fn openssl_reads_the_pem_files_and_the_pair_belongs_together() {
         let root = text(&bed.place("root.pem"));
         let verified = output(
             "openssl",
-            &["verify", "-no_check_time", "-CAfile", &root, "-untrusted", &file("chain.pem"), "-purpose", "sslclient", &file("cert.pem")],
+            &[
+                "verify",
+                "-no_check_time",
+                "-CAfile",
+                &root,
+                "-untrusted",
+                &file("chain.pem"),
+                "-purpose",
+                "sslclient",
+                &file("cert.pem"),
+            ],
         );
         assert!(verified.contains("OK"), "{verified}");
         if round == 0 {
@@ -96,10 +106,16 @@ fn java_and_openssl_read_the_bundle_at_its_fixed_path_with_the_password_that_sta
                 &["-list", "-v", "-storetype", "PKCS12", "-keystore", &text(&file), "-storepass", &password()],
             );
             let serial = bed.current("java").about().serial.to_string();
-            assert!(listing.to_ascii_lowercase().contains(&serial), "{serial} is not in {listing}");
-            assert!(listing.contains("PrivateKeyEntry") && listing.contains("Certificate chain length: 3"), "{listing}");
+            assert!(listing.to_ascii_uppercase().contains(&serial), "{serial} is not in {listing}");
+            assert!(
+                listing.contains("PrivateKeyEntry") && listing.contains("Certificate chain length: 3"),
+                "{listing}"
+            );
             let legacy = if format == P12Format::Compat { "-legacy" } else { "-noout" };
-            output("openssl", &["pkcs12", "-in", &text(&file), "-passin", &format!("pass:{}", password()), "-noout", legacy]);
+            output(
+                "openssl",
+                &["pkcs12", "-in", &text(&file), "-passin", &format!("pass:{}", password()), "-noout", legacy],
+            );
             if round == 0 {
                 assert_eq!(bed.tick(due(), Urge::Start).outcome, Outcome::Good);
             }
@@ -112,7 +128,9 @@ fn serials_in(database: &Path) -> Vec<String> {
     let listing = output("certutil", &["-L", "-d", &format!("sql:{}", database.display())]);
     let with_key = listing.lines().filter(|line| line.trim_end().ends_with("u,u,u"));
     let mut serials = Vec::new();
-    let mut names: Vec<&str> = with_key.filter_map(|line| line.trim_end().rsplit_once(' ')).map(|(name, _)| name.trim_end()).collect();
+    let mut names: Vec<&str> =
+        with_key.filter_map(|line| line.trim_end().rsplit_once(' ')).map(|(name, _)| name.trim_end()).collect();
+    names.sort_unstable();
     names.dedup();
     for name in names {
         let found = output("certutil", &["-L", "-a", "-n", name, "-d", &format!("sql:{}", database.display())]);
