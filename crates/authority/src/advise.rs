@@ -11,7 +11,7 @@ use tegata_core::renewal::{self, Advice, SuggestedWindow};
 use tegata_core::time::{Days, Timestamp};
 use tegata_store::{AdviceRow, Audience, StoreError};
 
-use crate::{Authority, AuthorityError};
+use crate::{Authority, ProgramError};
 
 /// What a program is told about one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl Authority {
         &self,
         presented: &PeerCert,
         serial: Serial,
-    ) -> Result<Option<RenewalInfo>, AuthorityError> {
-        let Some(identity) = self.identify(presented).await? else { return Ok(None) };
+    ) -> Result<Option<RenewalInfo>, ProgramError> {
+        let identity = self.identify(presented).await?.ok_or(ProgramError::Unknown)?;
         let scope = identity.actor().scope();
         let Some(cert) = self.0.reader.certificate_by_serial(scope, serial).await? else { return Ok(None) };
         let advice = self.0.reader.advice_for(cert.customer, cert.terminal).await?.map(|row| row.advice);

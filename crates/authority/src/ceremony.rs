@@ -17,13 +17,14 @@ use tegata_store::{NewIssuer, Store, StoreError};
 
 use crate::custody::{self, CustodyError, Passphrase, Sealed, Vault};
 use crate::issue::IssuingCa;
+use crate::rollover;
 
 const ROOT_YEARS: i16 = 20;
-const ISSUING_YEARS: i16 = 10;
+pub(crate) const ISSUING_YEARS: i16 = 10;
 /// CA certificates begin a day before their birth, so that no terminal's slow clock finds them in the future.
-const CA_BACKDATE: Days = Days(-1);
-const ROOT_FILE: &str = "root.pem";
-const ISSUING_FILE: &str = "issuing.pem";
+pub(crate) const CA_BACKDATE: Days = Days(-1);
+pub(crate) const ROOT_FILE: &str = "root.pem";
+pub(crate) const ISSUING_FILE: &str = "issuing.pem";
 
 /// Why a CA could not be made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +88,6 @@ pub async fn create(
 ) -> Result<(), CeremonyError> {
     let now = clock.now();
     let (root_signer, root_pkcs8) = SoftwareSigner::generate(Curve::P384)?;
-    let (issuing_signer, issuing_pkcs8) = SoftwareSigner::generate(Curve::P256)?;
     let not_before = now.plus_days(CA_BACKDATE);
     let life = |years| Validity { not_before, not_after: now.plus_years_jst(years) };
     let serial = |validity: &Validity| Serial::build(validity.not_after, random(entropy));
@@ -100,9 +100,7 @@ pub async fn create(
     let (root_life, issuing_life) = (life(ROOT_YEARS), life(ISSUING_YEARS));
     let root = issue::root(&root_signer, &name("Root CA"), root_life, serial(&root_life))?;
     let issuing_name = name("Issuing CA");
-    let spki = issuing_signer.public_key_der();
-    let urls = Urls::default();
-    let issuing = issue::issuing(&root, &root_signer, &issuing_name, spki, issuing_life, serial(&issuing_life), &urls)?;
+    let (issuing, issuing_pkcs8) = issuing_under(&root, &root_signer, &issuing_name, issuing_life, entropy)?;
     let vault: [u8; 32] = random(entropy);
     custody::seal(folders.keys, Sealed::Root, root_pkcs8.expose(), pass, entropy)?;
     custody::seal(folders.keys, Sealed::Issuing, issuing_pkcs8.expose(), pass, entropy)?;
@@ -137,6 +135,20 @@ pub async fn create(
     Ok(write.await?)
 }
 
+/// A new issuing CA (P-256) under a root, and its private key (PKCS#8).
+pub(crate) fn issuing_under(
+    root: &IssuerCert,
+    root_signer: &dyn Signer,
+    name: &CaName,
+    life: Validity,
+    entropy: &dyn Entropy,
+) -> Result<(IssuerCert, Secret<Vec<u8>>), CeremonyError> {
+    let (signer, pkcs8) = SoftwareSigner::generate(Curve::P256)?;
+    let serial = Serial::build(life.not_after, random(entropy));
+    let issuing = issue::issuing(root, root_signer, name, signer.public_key_der(), life, serial, &Urls::default())?;
+    Ok((issuing, pkcs8))
+}
+
 /// Opens the CA of an existing deployment: unseals the issuing key and the vault key, and checks that key, certificate, register and clock
 /// belong together. The root's key is not needed.
 pub async fn open(
@@ -146,6 +158,7 @@ pub async fn open(
     urls: Urls,
     clock: &dyn Clock,
 ) -> Result<(IssuingCa, Vault), CeremonyError> {
+    rollover::settle(store, &folders).await?;
     let root = read_file(&folders.certificates.join(ROOT_FILE))?;
     let cert = read_file(&folders.certificates.join(ISSUING_FILE))?;
     // Each takes Argon2id a while on purpose; side by side they take it once.
@@ -183,7 +196,7 @@ async fn issuer_id(store: &Store, cert: &IssuerCert) -> Result<IssuerId, Ceremon
     row.map(|row| row.id).ok_or_else(|| CeremonyError::UnknownIssuer(ISSUING_FILE.into()))
 }
 
-fn read_file(path: &Path) -> Result<IssuerCert, CeremonyError> {
+pub(crate) fn read_file(path: &Path) -> Result<IssuerCert, CeremonyError> {
     let text = std::fs::read_to_string(path).map_err(|source| CustodyError::File { path: path.to_owned(), source })?;
     let file = path.display().to_string();
     let found = pem::certificates(&text)
@@ -195,6 +208,6 @@ fn read(der: &[u8], file: &str) -> Result<IssuerCert, CeremonyError> {
     IssuerCert::from_der(der).map_err(|e| CeremonyError::Certificate { file: file.to_owned(), reason: e.to_string() })
 }
 
-fn write_certificate(path: &Path, der: &[u8]) -> Result<(), CustodyError> {
+pub(crate) fn write_certificate(path: &Path, der: &[u8]) -> Result<(), CustodyError> {
     custody::write_private(path, pem::certificate(der).as_bytes())
 }

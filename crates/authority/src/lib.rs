@@ -17,6 +17,7 @@ mod revoke;
 pub mod ceremony;
 pub mod custody;
 pub mod jobs;
+pub mod rollover;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};

@@ -32,11 +32,12 @@ pub enum Action {
     EnrollmentDecided,
     RenewalAdvised,
     CloneSuspected,
+    IssuerAdded,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 23] = [
+    pub const ALL: [(Self, &'static str); 24] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -60,6 +61,7 @@ impl Action {
         (Self::EnrollmentDecided, "enrollment.decided"),
         (Self::RenewalAdvised, "renewal.advised"),
         (Self::CloneSuspected, "terminal.clone-suspected"),
+        (Self::IssuerAdded, "authority.issuer-added"),
     ];
 
     /// Its word.

@@ -97,6 +97,11 @@ impl IssuerCert {
         name::single(&self.subject, oid::COMMON_NAME).map_or("", |(_, text)| text)
     }
 
+    /// Its organization; empty where it has none.
+    pub fn organization(&self) -> &str {
+        name::single(&self.subject, oid::ORGANIZATION).map_or("", |(_, text)| text)
+    }
+
     /// From when to when it is valid.
     pub fn validity(&self) -> Validity {
         self.validity

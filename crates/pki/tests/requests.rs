@@ -46,7 +46,8 @@ fn the_names_of_a_request_are_compared_by_their_meaning() {
     }
     let more = format!("{uri},DNS:portal.example.jp");
     let agent = format!("subjectAltName=URI:{}", terminal().id.san_uri(Purpose::Agent).expect("has one"));
-    for wrong in [&[][..], &["-addext", &more], &["-addext", &agent]] {
+    assert_eq!(ask(same, &[]), Ok(()), "an alternative name that is left out stays as it is");
+    for wrong in [&["-addext", more.as_str()], &["-addext", agent.as_str()]] {
         assert_eq!(ask(same, wrong), Err(NameMismatch::AlternativeName(san())), "{wrong:?}");
     }
 }

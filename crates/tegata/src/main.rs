@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    audit, cert, config as config_command, customer, demo, doctor, enrollment, init, renewal, terminal, user,
+    audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, init, renewal, terminal, user,
 };
 
 /// Client certificates that renew themselves in time: private CA, mutual-TLS gate and renewal portal in one program.
@@ -61,6 +61,9 @@ enum Command {
     /// Enrolment codes of terminals: list, approve, refuse (made by `tegata terminal invite`).
     #[command(subcommand)]
     Enrollment(enrollment::Command),
+    /// The issuing CAs: list, roll over.
+    #[command(subcommand)]
+    Ca(ca::Command),
     /// When programs renew: advise, list, withdraw.
     #[command(subcommand)]
     Renewal(renewal::Command),
@@ -103,6 +106,7 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::Terminal(command) => terminal::run(command, config, out).await?,
         Command::Cert(command) => cert::run(command, config, out).await?,
         Command::Enrollment(command) => enrollment::run(command, config, out).await?,
+        Command::Ca(command) => ca::run(command, config, out).await?,
         Command::Renewal(command) => renewal::run(command, config, out).await?,
         Command::Audit(command) => return audit::run(command, config, out).await,
         Command::Config(command) => config_command::run(command, config, out)?,

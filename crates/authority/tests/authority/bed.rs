@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
+use tegata_authority::rollover;
 use tegata_authority::{
     Authority, Identity, IssueOrder, KeyPool, NewSession, NewUser, Parts, Rules, Session, SessionLookup,
 };
@@ -110,6 +111,17 @@ impl Bed {
         self.authority.close().await;
         let authority = open(self.folder.path(), &self.register, self.clock.clone(), false).await;
         Self { authority, ..self }
+    }
+
+    /// A new issuing CA, which signs after a restart.
+    pub async fn roll_over(&self) -> tegata_pki::issuer::IssuerCert {
+        let database = Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own");
+        let store = Store::open(database, OpenMode::Existing).await.expect("opens");
+        let folders = Folders { keys: self.folder.path(), certificates: self.folder.path() };
+        let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
+        let made = rollover::roll_over(&store, folders, &pass, &operator(), &*self.clock, &SeededEntropy::new(5)).await;
+        store.close().await;
+        made.expect("rolled over")
     }
 
     pub fn pass_days(&self, days: i64) {

@@ -4,3 +4,4 @@ mod bed;
 mod login;
 mod renewal;
 mod revocation;
+mod rollover;

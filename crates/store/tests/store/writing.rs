@@ -161,7 +161,12 @@ async fn the_version_changes_with_commits_of_this_store_and_of_others() {
     let third = world.reader.data_version().await.expect("read");
     assert_ne!(third, second);
     assert_eq!(world.reader.trust_version().await.expect("read"), trust, "the log is nothing to the gate");
-    issue(&other, new_certificate(1, 0, 5000)).await.expect("issued");
+    let new = new_certificate(1, 0, 5000);
+    let fingerprint = new.fingerprint;
+    issue(&other, new).await.expect("issued");
+    assert_eq!(world.reader.trust_version().await.expect("read"), trust, "the gate sees the date of a new one");
+    let unit = other.write(move |tx| async move { tx.mark_used(fingerprint, NOW).await }.boxed());
+    assert_eq!(unit.await, Ok::<_, StoreError>(true));
     assert_ne!(world.reader.trust_version().await.expect("read"), trust);
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod browser;
+pub mod ca;
 pub mod cert;
 pub mod config;
 pub mod customer;

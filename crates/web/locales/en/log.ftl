@@ -42,4 +42,5 @@ log-action-invitation-refused = Enrolment refused
 log-action-enrollment-requested = Enrolment asked for
 log-action-enrollment-decided = Enrolment decided
 log-action-renewal-advised = Renewal advised by the operator
+log-action-authority-issuer-added = Issuing CA replaced
 log-action-terminal-clone-suspected = Warning: used in two places?

@@ -42,4 +42,5 @@ log-action-invitation-refused = 登録の拒否
 log-action-enrollment-requested = 登録の申し込み
 log-action-enrollment-decided = 登録の承認・却下
 log-action-renewal-advised = 運用者による更新の案内
+log-action-authority-issuer-added = 発行用認証局の交代
 log-action-terminal-clone-suspected = 注意：同じ端末の証明書が二か所で使われた可能性

@@ -152,8 +152,7 @@ async fn renewal_info(
     let presented = asker.credential()?;
     let unknown = || Problem::new(Code::NoSuchCertificate, "this terminal has no such certificate");
     let serial = serial(&certificate).ok_or_else(unknown)?;
-    let info = state.authority.renewal_info(presented, serial).await;
-    let info = info.map_err(|error| Problem::internal("finding out when to renew", &error))?.ok_or_else(unknown)?;
+    let info = state.authority.renewal_info(presented, serial).await?.ok_or_else(unknown)?;
     let body = serde_json::json!({
         "suggestedWindow": { "start": info.window.start.to_string(), "end": info.window.end.to_string() },
         "explanationURL": info.explanation_url,

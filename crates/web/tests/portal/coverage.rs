@@ -2,8 +2,11 @@
 
 use http::{Method, StatusCode};
 use tegata_core::peer::{PeerState, Presented};
+use tegata_core::profile::{KeyKind, Purpose};
+use tegata_pki::key::LeafKey;
 
 use crate::deployment::{Answer, Browser, Deployment, USER};
+use crate::est::{agent, enroll, for_names_of, named};
 
 /// The columns: nobody that we know (no certificate, foreign, expired, revoked, unknown to the register); a due terminal before login; the
 /// same after login, with a bundle waiting; its session at another terminal of the customer; its session at another customer's terminal.
@@ -29,6 +32,50 @@ const TABLE: [(&str, &str, [u16; 5]); 19] = [
     ("POST", "/logout", [403, 303, 303, 303, 403]),
 ];
 
+/// The same for programs: no certificate; one that is worth nothing; a due terminal; a fresh one; another customer's due one; the due
+/// terminal's agent. What is sent is a request for the names of the due terminal, and the question about its certificate.
+const PROGRAMS: [(&str, &str, [u16; 6]); 10] = [
+    ("GET", "/.well-known/est/cacerts", [200, 200, 200, 200, 200, 200]),
+    ("GET", "/.well-known/est/csrattrs", [200, 200, 200, 200, 200, 200]),
+    ("POST", "/.well-known/est/simpleenroll", [401, 403, 200, 409, 200, 200]),
+    ("POST", "/.well-known/est/simplereenroll", [401, 403, 200, 400, 400, 409]),
+    ("GET", "/.well-known/est/agent/cacerts", [200, 200, 200, 200, 200, 200]),
+    ("GET", "/.well-known/est/agent/csrattrs", [200, 200, 200, 200, 200, 200]),
+    ("POST", "/.well-known/est/agent/simpleenroll", [401, 403, 200, 200, 200, 409]),
+    ("POST", "/.well-known/est/agent/simplereenroll", [401, 403, 400, 409, 409, 400]),
+    ("GET", "/.well-known/est/renewal-info/{certificate}", [401, 403, 200, 404, 404, 200]),
+    ("GET", "/api/v1/certificate", [401, 403, 200, 200, 200, 200]),
+];
+
+#[tokio::test]
+async fn every_way_for_programs_answers_every_program_as_the_table_says() {
+    // A terminal that got a certificate may not ask for the next one at once: each row has a place of its own.
+    for (method, path, expected) in PROGRAMS {
+        let place = Deployment::new().await;
+        let mut programs: Vec<_> = visitors(&place).await.into_iter().filter(|(_, column, _)| *column == 0).collect();
+        programs[0].1 = 0;
+        programs[1..].iter_mut().for_each(|(_, column, _)| *column = 1);
+        // The agent's own row is the last one of those that see no page.
+        programs.last_mut().expect("the agent").1 = 5;
+        programs.push(("of a fresh terminal", 3, place.browser(&place.fresh)));
+        programs.push(("of another customer", 4, place.browser(&place.other)));
+        programs.push(("of a due terminal", 2, place.browser(&place.due)));
+        let key = LeafKey::generate(KeyKind::P256).expect("generated");
+        for (who, column, mut program) in programs {
+            let name = format!("{method} {path} {who}");
+            let answer = match method {
+                "GET" => program.get(&path.replace("{certificate}", &named(&place.due))).await,
+                _ => enroll(&mut program, path, &for_names_of(&place, &key, &place.due, Purpose::Client).await).await,
+            };
+            assert_eq!(answer.status, expected[column], "{name}: {}", answer.text());
+            headers_are_there(&answer, &name);
+            let is_problem = answer.header("content-type") == "application/problem+json";
+            assert_eq!(is_problem, !answer.status.is_success(), "{name}");
+            assert!(answer.headers.get("set-cookie").is_none() && answer.location().is_empty(), "{name}");
+        }
+    }
+}
+
 /// The visitors, each with its column.
 async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
     let worth = |cert: Browser, state| {
@@ -51,6 +98,7 @@ async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
         ("with a revoked one", 0, worth(due(), PeerState::Revoked)),
         ("with one of tomorrow", 0, worth(due(), PeerState::NotYetValid)),
         ("with one the register does not know", 0, place.browser(&place.unknown())),
+        ("with an agent's", 0, place.browser(&agent(place, &place.due).await)),
         ("before login", 1, due()),
         ("at another terminal", 3, elsewhere),
         ("at another customer's terminal", 4, other),
@@ -93,7 +141,8 @@ fn headers_are_there(answer: &Answer, name: &str) {
 #[tokio::test]
 async fn every_way_in_answers_every_visitor_as_the_table_says() {
     let place = Deployment::new().await;
-    let known: Vec<(&str, &str)> = TABLE.iter().map(|(method, path, _)| (*method, *path)).collect();
+    let pages = TABLE.iter().map(|(method, path, _)| (*method, *path));
+    let known: Vec<(&str, &str)> = pages.chain(PROGRAMS.iter().map(|(method, path, _)| (*method, *path))).collect();
     for route in tegata_web::routes() {
         assert!(known.contains(&route), "{route:?} is not in the coverage table");
     }
@@ -139,7 +188,7 @@ async fn each_closed_gate_says_which_one_it_is() {
             reasons.push(rest.split('"').next().unwrap_or_default().to_owned());
         }
     }
-    assert_eq!(reasons, ["none", "foreign", "expired", "revoked", "not-yet-valid", "foreign"]);
+    assert_eq!(reasons, ["none", "foreign", "expired", "revoked", "not-yet-valid", "foreign", "foreign"]);
 }
 
 #[tokio::test]

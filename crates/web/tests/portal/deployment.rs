@@ -42,7 +42,7 @@ pub struct Deployment {
     pub fresh: CertRecord,
     /// 薬局, of the other customer.
     pub other: CertRecord,
-    operator: Actor,
+    pub operator: Actor,
     _folder: tempfile::TempDir,
     _register: Register,
 }
@@ -78,12 +78,13 @@ impl Deployment {
 
     /// A browser that shows this certificate, whatever it is worth now.
     pub fn browser(&self, cert: &CertRecord) -> Browser {
+        let agent = cert.profile == "agent";
         let cert = PeerCert {
             fingerprint: cert.fingerprint,
             serial: cert.serial,
             issuer: cert.issuer,
             terminal: cert.terminal,
-            purpose: Purpose::Client,
+            purpose: if agent { Purpose::Agent } else { Purpose::Client },
             not_before: cert.not_before,
             not_after: cert.not_after,
         };
@@ -268,7 +269,7 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if form.is_some() {
+        if form.is_some() && !headers.iter().any(|(name, _)| *name == CONTENT_TYPE.as_str()) {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
         for (name, value) in &self.cookies {

@@ -3,5 +3,6 @@
 
 mod coverage;
 mod deployment;
+mod est;
 mod forms;
 mod walk;
