@@ -184,35 +184,19 @@ fn command(args: Args, json: bool, clock: &dyn Clock, entropy: &dyn Entropy) -> 
             let code = Code::parse(&code)?;
             let (beginning, network) = beginning(start, &root, None)?;
             let world = World { transport: &network, entropy };
-            let tick = enrol::enroll(&root, &world, now, beginning, &code)?;
-            report(json, &tick)
+            report(json, &enrol::enroll(&root, &world, now, beginning, &code)?)
         }
         Command::Adopt { start, p12, password_file } => {
             let bundle = files::read(&p12)?.ok_or(CliError::Missing(p12))?;
             let password = bundle_password(password_file)?;
             let (beginning, network) = beginning(start, &root, Some(Anchor::Bundle))?;
             let world = World { transport: &network, entropy };
-            let tick = enrol::adopt(&root, &world, now, beginning, &bundle, password.expose())?;
-            report(json, &tick)
+            report(json, &enrol::adopt(&root, &world, now, beginning, &bundle, password.expose())?)
         }
         Command::Run => work(&root, clock, entropy),
         Command::Once => round(&root, json, now, entropy, Urge::Start),
-        Command::Renew { now: _, name } => {
-            let view = View::open(&root)?;
-            let known = |name: &String| slot::slots(&view.settings, &root).iter().any(|slot| slot.name == name);
-            if let Some(name) = name.as_ref().filter(|name| !known(name)) {
-                return Err(CliError::NoSuchCertificate(name.clone()));
-            }
-            round(&root, json, now, entropy, Urge::Now(name.as_deref()))
-        }
-        Command::Status { page } => {
-            let status = Status::of(&View::open(&root)?, now)?;
-            if let Some(page) = page {
-                files::write_with(&std::path::absolute(page)?, status.page().as_bytes(), 0o644, None)?;
-            }
-            say(json, &status.text(), &status.json())?;
-            Ok(if status.needs_human() { 20 } else { 0 })
-        }
+        Command::Renew { now: _, name } => renew(&root, json, now, entropy, name),
+        Command::Status { page } => status(&root, json, now, page),
         Command::Stores { act: StoresAct::List } => list_stores(&root, json),
         Command::Doctor => {
             let proxy = View::open(&root).ok().and_then(|view| view.settings.proxy);
@@ -221,20 +205,38 @@ fn command(args: Args, json: bool, clock: &dyn Clock, entropy: &dyn Entropy) -> 
             say(json, &doctor::text(&findings), &doctor::json(&findings))?;
             Ok(doctor::outcome(&findings).exit_code())
         }
-        Command::Uninstall { yes: _ } => {
-            let left = enrol::uninstall(&root)?;
-            let places: Vec<String> = left.places.iter().map(|path| path.display().to_string()).collect();
-            let mut text = format!(
-                "{} is gone, with the agent's keys. Ask the operator to revoke its certificates.",
-                root.display()
-            );
-            for place in &places {
-                text.push_str(&format!("\nleft as it is: {place}"));
-            }
-            say(json, &text, &json!({ "removed": root, "left": places }))?;
-            Ok(0)
-        }
+        Command::Uninstall { yes: _ } => uninstall(&root, json),
     }
+}
+
+fn renew(root: &Path, json: bool, now: Timestamp, entropy: &dyn Entropy, name: Option<String>) -> Result<u8, CliError> {
+    let view = View::open(root)?;
+    let known = |name: &String| slot::slots(&view.settings, root).iter().any(|slot| slot.name == name);
+    if let Some(name) = name.as_ref().filter(|name| !known(name)) {
+        return Err(CliError::NoSuchCertificate(name.clone()));
+    }
+    round(root, json, now, entropy, Urge::Now(name.as_deref()))
+}
+
+fn status(root: &Path, json: bool, now: Timestamp, page: Option<PathBuf>) -> Result<u8, CliError> {
+    let status = Status::of(&View::open(root)?, now)?;
+    if let Some(page) = page {
+        files::write_with(&std::path::absolute(page)?, status.page().as_bytes(), 0o644, None)?;
+    }
+    say(json, &status.text(), &status.json())?;
+    Ok(if status.needs_human() { 20 } else { 0 })
+}
+
+fn uninstall(root: &Path, json: bool) -> Result<u8, CliError> {
+    let left = enrol::uninstall(root)?;
+    let places: Vec<String> = left.places.iter().map(|path| path.display().to_string()).collect();
+    let mut text =
+        format!("{} is gone, with the agent's keys. Ask the operator to revoke its certificates.", root.display());
+    for place in &places {
+        text.push_str(&format!("\nleft as it is: {place}"));
+    }
+    say(json, &text, &json!({ "removed": root, "left": places }))?;
+    Ok(0)
 }
 
 /// /var/lib for root, the user's own folder for others.

@@ -8,15 +8,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tegata_core::time::Timestamp;
 
-use crate::engine::{Outcome, View, World};
+use crate::engine::{Outcome, SKEW_SECONDS, View, World};
 use crate::est::Server;
 use crate::files;
 use crate::setback::{Remedy, Setback};
 use crate::slot::{IDENTITY, Slot, slots};
 use crate::store::{self, Surroundings, nss};
 
-/// More than this many seconds between two clocks is a finding.
-const SKEW_SECONDS: i64 = 300;
 /// Nobody has run the agent for so long.
 const SILENT_SECONDS: i64 = 2 * 86_400;
 

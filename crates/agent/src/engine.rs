@@ -26,6 +26,8 @@ const RECENT_SECONDS: i64 = 600;
 /// A person is told of what mends itself only after so many tries: more than an hour.
 const PATIENCE: u32 = 5;
 const DAY: i64 = 86_400;
+/// More than this many seconds between two clocks is worth a word.
+pub(crate) const SKEW_SECONDS: i64 = 300;
 
 /// Why an agent does not run.
 #[derive(Debug, thiserror::Error)]
@@ -186,12 +188,18 @@ impl Agent {
         tick.next = tick.next.max(now.plus_seconds(1));
         if let Some(ahead) = ahead.get() {
             (view.state.ahead, view.state.last_answer) = (Some(ahead), Some(now));
+            if ahead.abs() > SKEW_SECONDS {
+                tick.news.push(format!("the server's clock is {ahead} seconds ahead of this machine's: set the clock"));
+            }
         }
         view.state.last_run = Some(now);
         view.state.slots.retain(|name, _| all.iter().any(|slot| slot.name == name));
         view.state.save(&view.root)?;
         if let Some(page) = &view.settings.status_page {
-            files::write_with(page, crate::status::Status::of(view, now)?.page().as_bytes(), 0o644, None)?;
+            let text = crate::status::Status::of(view, now)?.page();
+            if let Err(error) = files::write_with(page, text.as_bytes(), 0o644, None) {
+                tick.news.push(format!("status_page: {error}")); // a page is not worth an alarm
+            }
         }
         Ok(tick)
     }
