@@ -22,7 +22,7 @@ use crate::transport::Transport;
 use crate::trust::{Expectation, Trust, TrustError};
 
 /// A start looks anew unless somebody looked less than this many seconds ago.
-const RECENT_SECONDS: i64 = 600;
+const RECENT_SECONDS: i64 = 3600;
 /// A person is told of what mends itself only after so many tries: more than an hour.
 const PATIENCE: u32 = 5;
 const DAY: i64 = 86_400;

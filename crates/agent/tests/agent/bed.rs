@@ -33,7 +33,6 @@ pub struct Line {
     /// The next requests to paths that end so are cut.
     pub cuts: RefCell<Vec<(&'static str, Cut)>>,
     /// Called before and after each request.
-    #[expect(clippy::type_complexity, reason = "one field of one test bed")]
     pub watch: RefCell<Option<Box<dyn FnMut()>>>,
 }
 
