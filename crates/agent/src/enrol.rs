@@ -185,7 +185,7 @@ fn first_trust(
     let mut trust = match (anchor, chain) {
         (Anchor::Pem(text), _) => Trust::from_pem(text)?,
         (Anchor::Fingerprint(expected), _) => Trust::from_fingerprint(expected, &server(&[]).ca_certificates(false)?)?,
-        (Anchor::Bundle, chain) => Trust::from_bundle(chain.unwrap_or_default())?,
+        (Anchor::Bundle, chain) => Trust::from_bundle(chain.unwrap_or_default(), &server(&[]).ca_certificates(false)?)?,
     };
     // Now over a connection that is verified.
     let announced = server(trust.roots()).ca_certificates(true)?;

@@ -95,9 +95,15 @@ impl Trust {
         }
     }
 
-    /// From the CAs inside a bundle that its owner handed over.
-    pub fn from_bundle(chain: &[Vec<u8>]) -> Result<Self, TrustError> {
-        let roots: Vec<Vec<u8>> = chain.iter().filter(|der| is_root(der)).cloned().collect();
+    /// From the CAs inside a bundle that its owner handed over. Its root may not be among them: then it is the one of `offered` whose key
+    /// signed a CA of the bundle, which no other can have done.
+    pub fn from_bundle(chain: &[Vec<u8>], offered: &[Vec<u8>]) -> Result<Self, TrustError> {
+        let inside: Vec<IssuerCert> = chain.iter().filter_map(|der| IssuerCert::from_der(der).ok()).collect();
+        let signed = |root: &IssuerCert| inside.iter().any(|ca| ca.is_signed_by(root));
+        let is_its_root = |der: &&Vec<u8>| is_root(der) && IssuerCert::from_der(der).is_ok_and(|root| signed(&root));
+        let mut roots: Vec<Vec<u8>> = chain.iter().chain(offered).filter(is_its_root).cloned().collect();
+        roots.sort_unstable();
+        roots.dedup();
         if roots.is_empty() {
             return Err(TrustError::NoRoot);
         }

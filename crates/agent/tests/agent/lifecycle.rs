@@ -161,7 +161,7 @@ fn too_early_is_no_trouble_and_is_asked_again_later() {
 
 #[test]
 fn an_existing_bundle_is_adopted_and_lives_on_until_it_is_due() {
-    for format in [Format::Standard, Format::Compat] {
+    for (format, has_root) in [(Format::Standard, true), (Format::Compat, false)] {
         let bed = Bed::new();
         let key = LeafKey::generate(KeyKind::Rsa2048).expect("a key");
         let validity = Validity { not_before: day(-300), not_after: day(195) };
@@ -169,7 +169,9 @@ fn an_existing_bundle_is_adopted_and_lives_on_until_it_is_due() {
         let (der, _) =
             portal::leaf(&portal.ca, &portal.terminal, Purpose::Client, key.public_key(), validity, &portal.entropy);
         let chain = [portal.ca.issuing.der(), portal.ca.root.der()];
-        let contents = Contents { key: &key, leaf: &der, chain: &chain, friendly_name: "受付1" };
+        // Bundles of the portal's end with the issuing CA.
+        let chain = if has_root { &chain[..] } else { &chain[..1] };
+        let contents = Contents { key: &key, leaf: &der, chain, friendly_name: "受付1" };
         let bundle = pkcs12::seal(&contents, "password", format, &bed.entropy).expect("sealed");
         let adopt = |now, password| {
             let mut beginning = bed.beginning();
@@ -178,6 +180,12 @@ fn an_existing_bundle_is_adopted_and_lives_on_until_it_is_due() {
         };
         assert!(matches!(adopt(start(), "wrong"), Err(EnrolError::Bundle(_))));
         assert!(matches!(adopt(day(400), "password"), Err(EnrolError::NotValid(_))));
+        let stranger = portal::Ca::new("Tegata Test", &portal.entropy);
+        let foreign = tegata_agent::trust::Trust::from_bundle(
+            &[stranger.issuing.der().to_vec()],
+            &[portal.ca.root.der().to_vec()],
+        );
+        assert!(foreign.is_err(), "a root that signed nothing in the bundle is not believed");
         let tick = adopt(start(), "password").expect("adopted");
         assert_eq!(tick.outcome, Outcome::Good, "{:?}", tick.news);
         assert_eq!(bed.current("web").leaf(), der);

@@ -7,7 +7,7 @@ use std::process::Output;
 use tegata_core::id::CustomerId;
 use tegata_core::time::Days;
 
-use crate::bed::{Bed, Running, clinic, now, run, terminal, tegata};
+use crate::bed::{Bed, Running, clinic, now, run, tegata, terminal};
 
 /// A terminal of a running server, and a folder for its agent.
 struct Clinic {
@@ -114,7 +114,8 @@ async fn a_code_is_enough_and_the_operators_word_renews() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_that_the_operator_issued_is_adopted() {
     let clinic = Clinic::open().await;
-    let issued = clinic.operator(&["cert", "issue", &clinic.terminal, "--out", &clinic.place("p12").display().to_string()]);
+    let issued =
+        clinic.operator(&["cert", "issue", &clinic.terminal, "--out", &clinic.place("p12").display().to_string()]);
     let file = |name: &str| issued[name].as_str().expect("a path").to_owned();
     let server = clinic.bed.url("");
     let (p12, password) = (file("p12"), file("password_file"));
