@@ -13,6 +13,7 @@ pub mod hooks;
 pub mod http;
 pub mod network;
 pub mod process;
+mod round;
 pub mod schedule;
 pub mod setback;
 pub mod settings;

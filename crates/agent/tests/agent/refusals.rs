@@ -88,6 +88,20 @@ fn the_server_says_when_to_ask_again_and_nothing_is_asked_before() {
 }
 
 #[test]
+fn what_is_due_is_renewed_even_where_the_server_does_not_say_when() {
+    let bed = Bed::new();
+    bed.enroll();
+    let id = tegata_agent::est::certificate_id(&bed.current("web"));
+    let end: &'static str = Box::leak(id.into_boxed_str());
+    for _ in 0..100 {
+        bed.portal().script(end, 500, "internal", &[]);
+    }
+    assert_eq!(bed.tick(day(100), Urge::Start).outcome, Outcome::Later, "not due: the trouble is told");
+    bed.tick(day(330), Urge::Start);
+    assert_eq!(bed.portal().issued(Purpose::Client).len(), 2);
+}
+
+#[test]
 fn a_lost_answer_is_asked_for_again_with_the_same_key_and_costs_no_certificate() {
     let bed = Bed::new();
     bed.line.cut("agent/simpleenroll", Cut::After);
