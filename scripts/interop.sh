@@ -10,7 +10,7 @@ DIR=${1:?usage: scripts/interop.sh DIR (the folder of a running demo)}
 [ -e "$DIR/demo.json" ] || { echo "$DIR/demo.json is missing: is the demo running?" >&2 && exit 2; }
 DIR=$(cd "$DIR" && pwd)
 PKILINT=${TEGATA_PKILINT_BIN:-/opt/tegata-pkilint/bin}
-for program in openssl certtool certutil vfychain pk12util keytool curl faketime python3 "$PKILINT/lint_pkix_cert"; do
+for program in openssl certtool ocsptool certutil vfychain pk12util keytool curl faketime python3 "$PKILINT/lint_pkix_cert"; do
   command -v "$program" >/dev/null || { echo "$program is missing: scripts/test.sh installs it" >&2 && exit 2; }
 done
 
@@ -209,6 +209,63 @@ check "OpenSSL verifies it strictly for a TLS server" openssl_verifies sslserver
 check "GnuTLS verifies it for a TLS server" gnutls_verifies 1.3.6.1.5.5.7.3.1 "$now" "$WORK/server.pem"
 check "NSS verifies it for a TLS server" nss_verifies 1 "$now" "$WORK/server.pem"
 check "without a certificate the door answers with a page" bash -c "[ \"\$(curl -sS -o /dev/null -w '%{http_code}' --cacert '$ROOT' 'https://$ADDRESS/login')\" = 403 ]"
+
+echo "--- certificate status (OCSP)"
+STATUS=$(json 'demo["ocsp_url"]')
+ask() { # ARGUMENTS of openssl ocsp, which verifies the answer's signature and chain
+  openssl ocsp -issuer "$ISSUING" -CAfile "$ROOT" -url "$STATUS/ocsp" "$@"
+}
+gnutls_asks() { # FILE [--nonce]
+  ocsptool --ask="$STATUS/ocsp" --load-cert "$1" --load-issuer "$ISSUING" --load-trust "$ISSUING" "${@:2}"
+}
+# NSS finds the address in the certificate itself, and the issuing CA's certificate by its other address.
+nss_asks() {
+  vfychain -d "$NSS" -pp -f -g leaf -m ocsp -s requireInfo -u 0 -a "$1"
+}
+status_lint() { # FILE
+  local text
+  text=$("$PKILINT/lint_ocsp_response" lint -s WARNING "$1") || true
+  [ -z "$text" ] || { echo "$text" && return 1; }
+}
+for ((n = 0; n < COUNT; n++)); do
+  state=$(field $n state)
+  cert="$WORK/leaf-$n.pem"
+  expected=good
+  if [ "$state" = revoked ]; then expected=revoked; fi
+  for hash in -sha1 -sha256; do
+    for nonce in -nonce -no_nonce; do
+      check "OpenSSL: terminal $n, $state, is $expected ($hash $nonce)" says "leaf-$n.pem: $expected" ask $hash $nonce -cert "$cert" -respout "$WORK/status-$n.der"
+      check "OpenSSL verifies that answer" says 'Response verify OK' ask $hash $nonce -cert "$cert"
+      check "pkilint finds nothing in that answer" status_lint "$WORK/status-$n.der"
+    done
+  done
+  for nonce in --no-nonce --nonce; do
+    check "GnuTLS: terminal $n is $expected ($nonce)" says "Certificate Status: $expected" gnutls_asks "$cert" $nonce
+    check "GnuTLS verifies that answer" says 'Verifying OCSP Response: Success' gnutls_asks "$cert" $nonce
+  done
+  case $state in
+    fresh | due) check "NSS asks by itself and accepts terminal $n" says 'Chain is good!' nss_asks "$cert" ;;
+    revoked) check "NSS asks by itself and refuses terminal $n" says 'SEC_ERROR_REVOKED_CERTIFICATE|has been revoked' nss_asks "$cert" ;;
+  esac
+done
+check "the reason is told" says 'Reason: keyCompromise' ask -cert "$WORK/leaf-3.pem"
+check "the front door's certificate is good" says 'server.pem: good' ask -cert "$WORK/server.pem"
+never=0x20291122ABABABABABABABABABABABAB
+check "a serial that was never issued is unknown" says "$never: unknown" ask -serial $never
+check "several in one request are answered in one" says "leaf-0.pem: good" ask -cert "$WORK/leaf-3.pem" -serial $never -cert "$WORK/leaf-0.pem"
+check "another CA's certificate is none of our business" says 'unauthorized \(6\)' openssl ocsp -issuer "$ROOT" -CAfile "$ROOT" -url "$STATUS/ocsp" -cert "$ISSUING"
+openssl ocsp -respin "$WORK/status-0.der" -noverify -resp_text | openssl x509 -out "$WORK/responder.pem"
+check "pkilint finds nothing in the responder's certificate" lint "$WORK/responder.pem"
+check "pkilint finds nothing between issuing CA and responder" "$PKILINT/lint_pkix_signer_signee_cert_chain" lint -s WARNING "$ISSUING" "$WORK/responder.pem"
+check "the responder's certificate needs no check and is no terminal" refuses 'purpose' openssl_verifies sslclient "$now" "$WORK/responder.pem"
+openssl ocsp -issuer "$ISSUING" -cert "$WORK/leaf-0.pem" -no_nonce -reqout "$WORK/status.req"
+get() {
+  curl -sS -f -o "$1" "$STATUS/ocsp/$(openssl base64 -A -in "$WORK/status.req" | sed 's#+#%2B#g; s#/#%2F#g; s#=#%3D#g')"
+}
+check "the answer to GET" get "$WORK/status-get.der"
+check "OpenSSL verifies it" says 'leaf-0.pem: good' openssl ocsp -respin "$WORK/status-get.der" -no_nonce -issuer "$ISSUING" -CAfile "$ROOT" -cert "$WORK/leaf-0.pem"
+check "the issuing CA is where its certificates say" bash -c \
+  "curl -sS -f \"\$(openssl x509 -in '$WORK/leaf-0.pem' -noout -ext authorityInfoAccess | sed -n 's/ *CA Issuers - URI://p')\" | openssl x509 -inform der | cmp - '$ISSUING'"
 
 # A certificate that bears the name of our CA but not its signature.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/forged-ca.key" -out "$WORK/forged-ca.pem" -days 2 \

@@ -54,6 +54,12 @@ ensure_judges() {
   ensure_pkilint
 }
 
+# What our stand-ins for ORCA's own programs are built with.
+ensure_clients() {
+  ensure_compiler
+  ensure javac:default-jdk-headless curl-config:libcurl4-openssl-dev /usr/include/openssl/ssl.h:libssl-dev
+}
+
 # pkilint has a Python environment of its own; it is made again when its version is not the one above.
 ensure_pkilint() {
   local folder=/opt/tegata-pkilint
@@ -186,6 +192,7 @@ stop_server() {
 # Other people's programs read the files of a running demo and talk to it.
 step_interop() {
   ensure_judges
+  ensure_clients
   build_binary
   # Not local: the trap runs when this function is over. The step runs in a shell of its own.
   folder=$RUN/interop
@@ -205,6 +212,7 @@ step_interop() {
     waited=$((waited + 1))
   done
   scripts/interop.sh "$folder/demo"
+  scripts/orca.sh "$folder/demo"
 }
 
 # A real browser with real certificates, through everything a person can do.

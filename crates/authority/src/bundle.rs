@@ -4,7 +4,7 @@
 use tegata_core::access::Actor;
 use tegata_core::audit::Action;
 use tegata_core::cert::CertRecord;
-use tegata_core::id::Fingerprint;
+use tegata_core::id::{Fingerprint, TerminalId};
 use tegata_core::secret::Secret;
 use tegata_core::terminal::Terminal;
 use tegata_pki::key::LeafKey;
@@ -28,6 +28,9 @@ pub enum BundleError {
     /// Nothing waits for this terminal: never issued, or its time is over.
     #[error("no bundle waits for this terminal")]
     None,
+    /// Fetched as often as this way of fetching it permits.
+    #[error("the file was fetched too often")]
+    TooOften,
     /// Something inside.
     #[error(transparent)]
     Internal(#[from] AuthorityError),
@@ -52,12 +55,22 @@ pub(crate) fn password_context(fingerprint: &Fingerprint) -> String {
 impl Authority {
     /// The .p12 of the waiting bundle, in the format that was chosen.
     pub async fn take_bundle(&self, session: &Session, format: Format) -> Result<BundleFile, BundleError> {
-        let row = self.waiting_row(session).await?;
-        let scope = session.actor.scope();
-        let terminal =
-            self.0.reader.terminal(scope, session.terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
-        let customer =
-            self.0.reader.customer(scope, session.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
+        let row = self.waiting_row(&session.actor, session.terminal).await?;
+        self.take_row(&session.actor, row, format, None).await
+    }
+
+    /// The .p12 of a bundle. With `most`, only while its file was fetched fewer times than that.
+    pub(crate) async fn take_row(
+        &self,
+        actor: &Actor,
+        row: BundleRow,
+        format: Format,
+        most: Option<u32>,
+    ) -> Result<BundleFile, BundleError> {
+        let scope = actor.scope();
+        let place = (row.certificate.customer, row.certificate.terminal);
+        let terminal = self.0.reader.terminal(scope, place.1).await?.ok_or(AuthorityError::Missing("terminal"))?;
+        let customer = self.0.reader.customer(scope, place.0).await?.ok_or(AuthorityError::Missing("customer"))?;
         let leaf = self
             .0
             .reader
@@ -67,14 +80,19 @@ impl Authority {
         let (key, password) = self.open_row(&row)?;
         let bytes = self.seal_file(&terminal, &row.certificate, leaf, key, password, format).await?;
         let word = if format == Format::Standard { "standard" } else { "compatible" };
-        let entry = self.entry(&session.actor, (session.customer, session.terminal), Action::BundleDownloaded, word);
-        let entry = about(entry, row.certificate.serial);
+        let entry = about(self.entry(actor, place, Action::BundleDownloaded, word), row.certificate.serial);
         let id = row.certificate.id;
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
+                // Counted where one writes at a time: two that ask at once cannot both be the last one.
+                let now = tx.open_bundle(place.1, entry.at).await?.filter(|row| row.certificate.id == id);
+                let now = now.ok_or(BundleError::None)?;
+                if most.is_some_and(|most| now.downloads >= most) {
+                    return Err(BundleError::TooOften);
+                }
                 tx.mark_downloaded(id, entry.at).await?;
                 tx.append_audit(&entry).await?;
-                Ok::<_, StoreError>(())
+                Ok(())
             })
         });
         write.await?;
@@ -83,9 +101,15 @@ impl Authority {
 
     /// The password of the waiting bundle.
     pub async fn reveal_password(&self, session: &Session) -> Result<Secret<String>, BundleError> {
-        let row = self.waiting_row(session).await?;
-        let (_, password) = self.open_row(&row)?;
-        let entry = self.entry(&session.actor, (session.customer, session.terminal), Action::PasswordRevealed, "");
+        let row = self.waiting_row(&session.actor, session.terminal).await?;
+        self.reveal_row(&session.actor, &row).await
+    }
+
+    /// The password of a bundle.
+    pub(crate) async fn reveal_row(&self, actor: &Actor, row: &BundleRow) -> Result<Secret<String>, BundleError> {
+        let (_, password) = self.open_row(row)?;
+        let place = (row.certificate.customer, row.certificate.terminal);
+        let entry = self.entry(actor, place, Action::PasswordRevealed, "");
         let entry = about(entry, row.certificate.serial);
         let id = row.certificate.id;
         let write = self.0.store.write(move |tx| {
@@ -99,8 +123,9 @@ impl Authority {
         Ok(password)
     }
 
-    async fn waiting_row(&self, session: &Session) -> Result<BundleRow, BundleError> {
-        let row = self.0.reader.open_bundle(session.actor.scope(), session.terminal, self.now()).await?;
+    /// The bundle that waits for a terminal.
+    pub(crate) async fn waiting_row(&self, actor: &Actor, terminal: TerminalId) -> Result<BundleRow, BundleError> {
+        let row = self.0.reader.open_bundle(actor.scope(), terminal, self.now()).await?;
         row.ok_or(BundleError::None)
     }
 

@@ -38,3 +38,10 @@ pub enum AuthorityError {
     #[error("the register has no {0} where another row names it")]
     Missing(&'static str),
 }
+
+impl AuthorityError {
+    /// Whether the register failed, so that asking again later may help.
+    pub fn is_of_the_register(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}

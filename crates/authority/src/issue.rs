@@ -8,18 +8,24 @@ use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::id::{CertificateId, IssuerId, Serial};
 use tegata_core::profile::Profile;
 use tegata_core::renewal::Permit;
-use tegata_core::schedule::{self, Request};
+use tegata_core::schedule::{self, Request, Validity};
 use tegata_core::secret::{Secret, random};
 use tegata_core::terminal::Subject;
-use tegata_core::time::Timestamp;
+use tegata_core::time::{Days, Timestamp};
 use tegata_pki::issue::{self, Host, Leaf, PrepareError, Urls};
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::key::{LeafKey, PublicKey};
-use tegata_pki::signer::{SignError, Signer};
+use tegata_pki::ocsp::Responder;
+use tegata_pki::signer::{Curve, SignError, Signer, SoftwareSigner};
 use tegata_store::{NewCertificate, NewServerCertificate, StoreError, Tx};
 
 use crate::error::AuthorityError;
 use crate::{Authority, Inner, about};
+
+/// Nobody can revoke a responder's certificate (id-pkix-ocsp-nocheck), so it is short-lived.
+const RESPONDER_LIFE: Days = Days(7);
+/// For those whose clock is slow.
+const RESPONDER_BACKDATE_SECONDS: i64 = 600;
 
 /// The CA that signs, and what its certificates say about it.
 pub struct IssuingCa {
@@ -94,7 +100,6 @@ pub(crate) async fn record(
     tx: &mut Tx,
     leaf: &Leaf,
     issuer: IssuerId,
-    profile: &str,
     entry: Entry,
 ) -> Result<CertificateId, StoreError> {
     let new = NewCertificate {
@@ -103,7 +108,7 @@ pub(crate) async fn record(
         issuer,
         terminal: leaf.permit.terminal(),
         customer: leaf.permit.customer(),
-        profile: profile.to_owned(),
+        profile: leaf.profile.clone(),
         key_kind: leaf.key_kind,
         not_before: leaf.validity.not_before,
         not_after: leaf.validity.not_after,
@@ -142,37 +147,64 @@ impl Authority {
         let prepared = issue::prepare_server(profile, &names, key.public_key(), &ca.cert, &ca.urls, serial, validity)
             .map_err(IssueError::from)?;
         let leaf = prepared.sign(&*ca.signer).map_err(IssueError::from)?;
-        let hosts: String = hosts.join(" ").chars().take(400).collect();
         let row = NewServerCertificate {
             issuer: ca.id,
             serial,
-            hosts: hosts.clone(),
+            hosts: hosts.join(" ").chars().take(400).collect(),
             validity,
             issued_at: now,
             der: leaf.der.clone(),
         };
-        let entry = Entry {
-            at: now,
-            actor: Actor::System { job: "server-certificate" },
-            customer: None,
-            terminal: None,
-            serial: Some(serial),
-            action: Action::ServerCertificateIssued,
-            outcome: Outcome::Done,
-            detail: hosts,
-        };
-        inner
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    tx.insert_server_certificate(&row).await?;
-                    tx.append_audit(&entry).await?;
-                    Ok::<_, StoreError>(())
-                })
-            })
-            .await?;
+        self.record_own("server-certificate", row).await?;
         let chain = vec![leaf.der, inner.ca.cert.der().to_vec()];
         Ok(ServerCertificate { chain, key: key.pkcs8().clone(), not_after: validity.not_after })
+    }
+
+    /// Issues a certificate for answering about certificates (OCSP), over a key that is made here, never leaves the responder and is gone
+    /// with it. The row in the register is durable before it is returned.
+    pub(crate) async fn issue_responder(&self) -> Result<Responder, AuthorityError> {
+        let (ca, now) = (&self.0.ca, self.now());
+        let outer = ca.cert.validity();
+        let validity = Validity {
+            not_before: now.plus_seconds(-RESPONDER_BACKDATE_SECONDS).max(outer.not_before),
+            not_after: now.plus_days(RESPONDER_LIFE).min(outer.not_after),
+        };
+        let (signer, _) = SoftwareSigner::generate(Curve::P256).map_err(IssueError::from)?;
+        let serial = Serial::build(validity.not_after, random(&*self.0.entropy));
+        let prepared = issue::prepare_responder(signer.public_key_der(), &ca.cert, serial, validity);
+        let leaf = prepared.map_err(IssueError::from)?.sign(&*ca.signer).map_err(IssueError::from)?;
+        let row = NewServerCertificate {
+            issuer: ca.id,
+            serial,
+            hosts: "ocsp".to_owned(),
+            validity,
+            issued_at: now,
+            der: leaf.der.clone(),
+        };
+        self.record_own("ocsp-responder", row).await?;
+        Ok(Responder::new(signer, leaf).map_err(IssueError::from)?)
+    }
+
+    /// Writes a certificate for ourselves into the register, with its row in the operation log.
+    async fn record_own(&self, job: &'static str, row: NewServerCertificate) -> Result<(), StoreError> {
+        let entry = Entry {
+            at: row.issued_at,
+            actor: Actor::System { job },
+            customer: None,
+            terminal: None,
+            serial: Some(row.serial),
+            action: Action::ServerCertificateIssued,
+            outcome: Outcome::Done,
+            detail: row.hosts.clone(),
+        };
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.insert_server_certificate(&row).await?;
+                tx.append_audit(&entry).await?;
+                Ok(())
+            })
+        });
+        write.await
     }
 }
 

@@ -8,7 +8,7 @@ use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry};
 use tegata_core::cert::CertRecord;
 use tegata_core::customer::Customer;
-use tegata_core::id::{KeyHash, Serial, TerminalId};
+use tegata_core::id::{CertificateId, IssuerId, Serial};
 use tegata_core::invitation::{Code, InvitationError};
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::{KeyKind, Profile, Purpose};
@@ -16,15 +16,15 @@ use tegata_core::renewal::{self, Permit, PermitError};
 use tegata_core::terminal::Terminal;
 use tegata_core::time::{Days, Timestamp};
 use tegata_pki::csr::{Csr, NameMismatch};
+use tegata_pki::issue::Leaf;
 use tegata_pki::key::PublicKey;
-use tegata_store::{StoreError, Tx};
+use tegata_store::{KeyGuard, StoreError, Tx};
 
 use crate::issue::{Order, record};
-use crate::renew::refuse_if_changed;
 use crate::{Authority, AuthorityError, Identity, RenewError, about};
 
-/// For how long the same key gets the same certificate.
-const SAME_ANSWER_SECONDS: i64 = 86_400;
+/// For how long the same key gets the same certificate, and within which a terminal's certificates are counted.
+const A_DAY: i64 = 86_400;
 
 /// What a program shows to get a certificate that it does not renew.
 pub enum Proof<'a> {
@@ -212,10 +212,11 @@ impl Authority {
             Err(refused @ PermitError::TooEarly { .. }) => refused,
             Err(refused) => return Err(refused.into()),
         };
-        let key = csr.public_key().hash();
-        let (id, name) = (terminal.id, profile.name.clone());
-        let write = self.0.store.write(move |tx| Box::pin(async move { answered(tx, id, key, &name, now).await }));
-        if let Some(cert) = write.await? {
+        let (id, key, name) = (terminal.id, csr.public_key().hash(), profile.name.clone());
+        let since = now.plus_seconds(-A_DAY);
+        let write =
+            self.0.store.write(move |tx| Box::pin(async move { tx.key_guard(id, key, &name, since, None).await }));
+        if let KeyGuard { answered: Some(cert), .. } = write.await? {
             return Ok(Found::Answered(cert));
         }
         let window = self.window_in_force(renewed, profile.renewal_window()).await?;
@@ -224,66 +225,84 @@ impl Authority {
 
     /// Signs and records, or repeats the answer that this key got before.
     async fn answer(&self, found: Found, wish: Wish<'_>) -> Result<Issued, ProgramError> {
+        let Wish { terminal, customer, profile, key, proof, suspicious } = wish;
+        let actor = Actor::Terminal { terminal: terminal.id, customer: customer.id };
         let permit = match found {
             Found::Permit(permit) => permit,
-            Found::Answered(cert) => return self.repeat(&cert).await,
+            Found::Answered(cert) => return self.repeat(&actor, cert).await,
         };
-        let Wish { terminal, customer, profile, key, proof, suspicious } = wish;
         let subject = terminal.subject(customer);
         let leaf = self.0.sign(Order { permit, profile, subject: &subject, key, end: None })?;
-        let actor = Actor::Terminal { terminal: terminal.id, customer: customer.id };
         let place = (customer.id, terminal.id);
         let detail = format!("{} until {}, by {proof}", profile.name, leaf.validity.not_after);
         let issued = self.entry(&actor, place, Action::CertificateIssued, detail);
         let suspected = suspicious.then(|| {
             let detail = format!("its successor is in use already: {proof}");
-            self.entry(&actor, place, Action::CloneSuspected, detail)
+            about(self.entry(&actor, place, Action::CloneSuspected, detail), leaf.serial)
         });
-        let (issuer, name, limit) = (self.0.ca.id, profile.name.clone(), self.0.rules.daily_certificates);
-        let (terminal, key) = (terminal.id, key.hash());
-        let issued_serial = leaf.serial;
-        let der = leaf.der.clone();
-        let write = self.0.store.write(move |tx| {
-            Box::pin(async move {
-                if let Some(cert) = answered(tx, terminal, key, &name, issued.at).await? {
-                    return Ok::<_, ProgramError>(Some(cert));
-                }
-                refuse_if_changed(tx, &leaf, terminal).await?;
-                let today = tx.certificates_issued_since(terminal, issued.at.plus_seconds(-86_400)).await?;
-                if today >= limit {
-                    return Err(ProgramError::TooMany(today));
-                }
-                if let Some(suspected) = suspected {
-                    tx.append_audit(&about(suspected, leaf.serial)).await?;
-                }
-                record(tx, &leaf, issuer, &name, issued).await?;
-                Ok(None)
-            })
-        });
+        let (der, serial) = (leaf.der.clone(), leaf.serial);
+        let recorder = Recorder { issuer: self.0.ca.id, limit: self.0.rules.daily_certificates, issued, suspected };
+        let write = self.0.store.write(move |tx| Box::pin(recorder.record(tx, leaf)));
         match write.await? {
-            Some(cert) => self.repeat(&cert).await,
+            Some(cert) => self.repeat(&actor, cert).await,
             None => {
                 if suspicious {
-                    tracing::warn!(terminal.id = %terminal, "a certificate whose successor is in use got another one: a copy?");
+                    tracing::warn!(terminal.id = %terminal.id, "a certificate whose successor is in use got another one: a copy?");
                 }
-                Ok(Issued { der, serial: issued_serial, new: true })
+                Ok(Issued { der, serial, new: true })
             }
         }
     }
 
     /// What was issued before, again.
-    async fn repeat(&self, cert: &CertRecord) -> Result<Issued, ProgramError> {
-        let scope = Actor::Terminal { terminal: cert.terminal, customer: cert.customer }.scope();
-        let der = self.0.reader.certificate_der(scope, cert.id).await?;
-        let der = der.ok_or(AuthorityError::Missing("certificate"))?;
+    async fn repeat(&self, actor: &Actor, id: CertificateId) -> Result<Issued, ProgramError> {
+        let missing = || AuthorityError::Missing("certificate");
+        let cert = self.0.reader.certificate_by_id(actor.scope(), id).await?.ok_or_else(missing)?;
+        let der = self.0.reader.certificate_der(actor.scope(), id).await?.ok_or_else(missing)?;
         Ok(Issued { der, serial: cert.serial, new: false })
+    }
+}
+
+/// What goes into the register with a certificate for a program's key.
+struct Recorder {
+    issuer: IssuerId,
+    limit: u32,
+    issued: Entry,
+    suspected: Option<Entry>,
+}
+
+impl Recorder {
+    /// Records a certificate, unless its key has one of today already: then that one is the answer. Between the permit and the commit the
+    /// world may have changed: a revocation or a retirement in between wins.
+    async fn record(self, tx: &mut Tx, leaf: Leaf) -> Result<Option<CertificateId>, ProgramError> {
+        let Self { issuer, limit, issued, suspected } = self;
+        let since = issued.at.plus_seconds(-A_DAY);
+        let (terminal, proof) = (leaf.permit.terminal(), leaf.permit.renewed_from());
+        let guard = tx.key_guard(terminal, leaf.key, &leaf.profile, since, proof).await?;
+        if guard.is_retired {
+            return Err(PermitError::Retired.into());
+        }
+        if guard.is_proof_revoked {
+            return Err(PermitError::Revoked.into());
+        }
+        if guard.answered.is_some() {
+            return Ok(guard.answered);
+        }
+        if guard.issued >= limit {
+            return Err(ProgramError::TooMany(guard.issued));
+        }
+        if let Some(suspected) = suspected {
+            tx.append_audit(&suspected).await?;
+        }
+        record(tx, &leaf, issuer, issued).await?;
+        Ok(None)
     }
 }
 
 /// What a question led to.
 enum Found {
     Permit(Permit),
-    Answered(CertRecord),
+    Answered(CertificateId),
 }
 
 impl<'a> Wish<'a> {
@@ -297,17 +316,6 @@ impl<'a> Wish<'a> {
             suspicious: identity.superseded,
         }
     }
-}
-
-/// The certificate that this key got within the last day.
-async fn answered(
-    tx: &mut Tx,
-    terminal: TerminalId,
-    key: KeyHash,
-    profile: &str,
-    now: Timestamp,
-) -> Result<Option<CertRecord>, StoreError> {
-    tx.certificate_by_key(terminal, key, profile, now.plus_seconds(-SAME_ANSWER_SECONDS)).await
 }
 
 /// Two certificates of one purpose that were both renewed from one and are both in use: a copy of that one may be about. An agent's

@@ -122,18 +122,35 @@ struct Made {
 impl Authority {
     /// Renews the presented certificate for its terminal, or returns the bundle that already waits for it.
     pub async fn renew(&self, session: &Session, presented: &PeerCert) -> Result<Bundle, RenewError> {
-        let turn = self.0.turns.of(session.terminal);
-        let _turn = turn.lock().await;
-        let identity = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
-        if identity.terminal.id != session.terminal {
+        if presented.terminal != session.terminal {
             return Err(PermitError::OtherTerminal.into());
         }
-        let window = self.0.rules.terminal_profile.renewal_window();
+        self.renew_by(Some(&session.actor), presented, None).await
+    }
+
+    /// The same for a program, which has nothing to show but its certificate. `window` can widen the profile's and never narrows it.
+    pub async fn renew_terminal(&self, presented: &PeerCert, window: Option<Days>) -> Result<Bundle, RenewError> {
+        self.renew_by(None, presented, window).await
+    }
+
+    /// `person` is who sits at the terminal; without one, the terminal itself acts.
+    async fn renew_by(
+        &self,
+        person: Option<&Actor>,
+        presented: &PeerCert,
+        window: Option<Days>,
+    ) -> Result<Bundle, RenewError> {
+        let turn = self.0.turns.of(presented.terminal);
+        let _turn = turn.lock().await;
+        let identity = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
+        let actor = person.cloned().unwrap_or_else(|| identity.actor());
+        let usual = self.0.rules.terminal_profile.renewal_window();
+        let window = window.map_or(usual, |window| window.max(usual));
         let permit = match renewal::permit(&identity.certificate, &identity.terminal, window, self.now()) {
             Ok(permit) => permit,
             Err(refused) => {
-                let place = (session.customer, session.terminal);
-                let entry = self.entry(&session.actor, place, Action::RenewalRequested, refused.to_string());
+                let place = (identity.customer.id, identity.terminal.id);
+                let entry = self.entry(&actor, place, Action::RenewalRequested, refused.to_string());
                 let entry = Entry { outcome: Outcome::Refused, ..about(entry, presented.serial) };
                 self.append(entry).await?;
                 return Err(refused.into());
@@ -143,7 +160,7 @@ impl Authority {
             return Ok(bundle);
         }
         let made = self.make(permit, &identity.terminal, &identity.customer, None, None).await?;
-        let renewed = (session.actor.clone(), Some(identity.certificate.serial));
+        let renewed = (actor, Some(identity.certificate.serial));
         self.keep(made, &identity.terminal, &identity.customer, renewed).await
     }
 
@@ -267,7 +284,7 @@ impl Authority {
         let place = (customer.id, terminal.id);
         let requested = renewed.map(|serial| about(self.entry(&actor, place, Action::RenewalRequested, ""), serial));
         let issued = self.entry(&actor, place, Action::CertificateIssued, format!("until {}", leaf.validity.not_after));
-        let (issuer, profile) = (self.0.ca.id, self.0.rules.terminal_profile.name.clone());
+        let issuer = self.0.ca.id;
         let (terminal_id, customer_id) = (terminal.id, customer.id);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
@@ -279,7 +296,7 @@ impl Authority {
                 if let Some(entry) = requested {
                     tx.append_audit(&entry).await?;
                 }
-                let id = record(tx, &leaf, issuer, &profile, issued).await?;
+                let id = record(tx, &leaf, issuer, issued).await?;
                 let bundle = NewBundle {
                     certificate: id,
                     terminal: terminal_id,
@@ -350,7 +367,7 @@ impl Authority {
 }
 
 /// Between the permit and the commit the world may have changed: a revocation or a retirement in between wins.
-pub(crate) async fn refuse_if_changed(
+async fn refuse_if_changed(
     tx: &mut tegata_store::Tx,
     leaf: &Leaf,
     terminal: tegata_core::id::TerminalId,

@@ -125,7 +125,7 @@ pub enum ProfileError {
 }
 
 /// Days by which an end may move to a permitted afternoon: over the first ten days of a month and the holidays around them.
-const LONGEST_DETOUR_DAYS: i64 = 31;
+pub const LONGEST_DETOUR_DAYS: i64 = 31;
 
 impl ProfileSettings {
     /// Checks the numbers against each other; the result can be trusted everywhere.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::activity::{Activity, Answering};
 
@@ -45,7 +45,9 @@ impl Trouble {
 #[derive(Debug)]
 pub struct RequestBody {
     inner: Limited<Incoming>,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// Wakes at the deadline; made when there is something to wait for, which most requests never have.
+    alarm: Option<Pin<Box<Sleep>>>,
     trouble: Arc<Trouble>,
     activity: Arc<Activity>,
 }
@@ -54,7 +56,8 @@ impl RequestBody {
     pub(crate) fn new(inner: Incoming, max_bytes: usize, timeout: Duration, activity: Arc<Activity>) -> Self {
         Self {
             inner: Limited::new(inner, max_bytes),
-            deadline: Box::pin(tokio::time::sleep(timeout)),
+            deadline: Instant::now() + timeout,
+            alarm: None,
             trouble: Arc::default(),
             activity,
         }
@@ -75,7 +78,9 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         // Looked at first: a body that always has one more byte must not outrun its deadline.
-        if self.deadline.deadline() <= Instant::now() || self.deadline.as_mut().poll(cx).is_ready() {
+        let deadline = self.deadline;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if deadline <= Instant::now() || alarm.as_mut().poll(cx).is_ready() {
             self.note(TOO_SLOW);
             return Poll::Ready(Some(Err(TooSlow.into())));
         }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -21,8 +21,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tower::Service;
 
-use crate::activity::{Activity, Overdue, Patience, Watched};
+use crate::activity::{Activity, Overdue, Patience};
 use crate::body::{BodyError, RequestBody};
+use crate::identity_coding::WithoutIdentityCoding;
 use crate::limits::{Limits, Slot, Slots};
 use crate::request::Line;
 use crate::tls::{Accepted, TlsFront};
@@ -63,6 +64,9 @@ pub enum BindError {
 pub enum Door {
     /// HTTPS; each request carries its `Peer`.
     Tls(Arc<TlsFront>),
+    /// HTTPS for old programs: a connection of HTTP/1.1 ends with its first answer, and that one request may carry
+    /// `Transfer-Encoding: identity`. Never for anything that is passed on to another server.
+    OldPrograms(Arc<TlsFront>),
     /// HTTP without a `Peer`, for the operations port on loopback.
     Plain,
 }
@@ -228,8 +232,11 @@ impl Connection {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         match self.door.clone() {
-            Door::Plain => self.http1(stream, service, self.line(None)).await,
-            Door::Tls(front) => {
+            Door::Plain => {
+                let line = self.line(None);
+                self.http1(line.watch(stream), service, line, true).await;
+            }
+            Door::Tls(front) | Door::OldPrograms(front) => {
                 let mut stopped = self.stopped.clone();
                 let accepted = tokio::select! {
                     accepted = self.shake_hands(&front, stream) => accepted,
@@ -239,8 +246,11 @@ impl Connection {
                 let line = self.line(Some((front, presented, info)));
                 if is_h2 {
                     self.http2(stream, service, line).await;
+                } else if matches!(self.door, Door::OldPrograms(_)) {
+                    let stream = WithoutIdentityCoding::new(line.watch(stream), self.header_bytes());
+                    self.http1(stream, service, line, false).await;
                 } else {
-                    self.http1(stream, service, line).await;
+                    self.http1(line.watch(stream), service, line, true).await;
                 }
             }
         }
@@ -248,7 +258,7 @@ impl Connection {
 
     fn line(&self, tls: Option<(Arc<TlsFront>, tegata_core::peer::Presented, crate::tls::TlsInfo)>) -> Arc<Line> {
         let (limits, activity) = (Arc::clone(&self.limits), Activity::new());
-        Arc::new(Line { client: self.client, tls, limits, activity })
+        Arc::new(Line { client: self.client, tls, limits, activity, counter: Mutex::default() })
     }
 
     async fn shake_hands(&self, front: &TlsFront, stream: TcpStream) -> Option<Accepted> {
@@ -273,7 +283,11 @@ impl Connection {
         accepted
     }
 
-    async fn http1<IO, S, B>(&self, io: IO, service: S, line: Arc<Line>)
+    fn header_bytes(&self) -> usize {
+        usize::try_from(self.limits.max_header_bytes).unwrap_or(usize::MAX)
+    }
+
+    async fn http1<IO, S, B>(&self, io: IO, service: S, line: Arc<Line>, keep_alive: bool)
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -282,15 +296,15 @@ impl Connection {
         B::Error: Into<BodyError>,
     {
         let activity = Arc::clone(&line.activity);
-        let io = TokioIo::new(Watched { io, activity: Arc::clone(&activity) });
-        let header_bytes = usize::try_from(self.limits.max_header_bytes).unwrap_or(usize::MAX);
+        let header_bytes = self.header_bytes();
         let answer = service_fn(move |request| Arc::clone(&line).answer(service.clone(), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            .keep_alive(keep_alive)
             .header_read_timeout(None) // `Activity` tells a slow header from an idle connection
             .max_header_size(header_bytes)
             .max_buf_size(header_bytes.max(64 * 1024))
-            .serve_connection(io, answer);
+            .serve_connection(TokioIo::new(io), answer);
         self.drive(connection, &activity).await;
     }
 

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, EXPECT, HOST};
@@ -11,10 +11,11 @@ use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
+use metrics::Counter;
 use tegata_core::peer::{Peer, PeerState, Presented};
 use tower::{Service, ServiceExt};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, Watched};
 use crate::body::{BodyError, RequestBody, ResponseBody};
 use crate::limits::{Limits, MAX_HEADER_FIELDS};
 use crate::tls::{TlsFront, TlsInfo};
@@ -31,9 +32,16 @@ pub(crate) struct Line {
     pub(crate) tls: Option<(Arc<TlsFront>, Presented, TlsInfo)>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) activity: Arc<Activity>,
+    /// The counter of the last request's kind.
+    pub(crate) counter: Mutex<Option<((&'static str, StatusCode), Counter)>>,
 }
 
 impl Line {
+    /// The plain side of its HTTP/1.1 connection, watched for progress.
+    pub(crate) fn watch<IO>(&self, io: IO) -> Watched<IO> {
+        Watched { io, activity: Arc::clone(&self.activity) }
+    }
+
     /// Answers one request.
     pub(crate) async fn answer<S, B>(
         self: Arc<Self>,
@@ -48,12 +56,12 @@ impl Line {
         let _serving = self.activity.serve();
         let begun = tokio::time::Instant::now();
         let peer = self.tls.as_ref().map(|(front, presented, _)| front.peer(presented));
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let response = match self.refusal(&request) {
             Some(status) => self.refuse(status, request).await,
             None => self.pass(service, request, peer.clone()).await,
         };
-        note(peer.as_ref(), response.status());
+        self.note(peer.as_ref(), response.status());
         tracing::info!(
             target: "tegata_gateway::access",
             {
@@ -61,13 +69,29 @@ impl Line {
             peer.state = peer.as_ref().map_or("-", |peer| peer.state.as_str()),
             cert.serial = peer.as_ref().and_then(serial),
             %method,
-            path,
+            path = uri.path(),
             status = response.status().as_u16(),
             milliseconds = begun.elapsed().as_millis()
             },
             "request"
         );
         Ok(response)
+    }
+
+    /// Counts the request. Finding the counter takes longer than counting, and a connection's requests mostly end alike.
+    fn note(&self, peer: Option<&Peer>, status: StatusCode) {
+        let state = peer.map_or("-", |peer| PeerState::as_str(peer.state));
+        let mut last = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, counter)) if *known == (state, status) => counter.increment(1),
+            _ => {
+                let status_text = status.as_str().to_owned();
+                let counter =
+                    metrics::counter!("tegata_requests_total", "peer_state" => state, "status" => status_text);
+                counter.increment(1);
+                *last = Some(((state, status), counter));
+            }
+        }
     }
 
     async fn pass<S, B>(&self, service: S, request: Request<Incoming>, peer: Option<Peer>) -> Response<ResponseBody>
@@ -161,10 +185,4 @@ fn serial(peer: &Peer) -> Option<String> {
         Presented::Ours(cert) => Some(cert.serial.to_string()),
         Presented::None | Presented::Foreign => None,
     }
-}
-
-fn note(peer: Option<&Peer>, status: StatusCode) {
-    let state = peer.map_or("-", |peer| PeerState::as_str(peer.state));
-    metrics::counter!("tegata_requests_total", "peer_state" => state, "status" => status.as_str().to_owned())
-        .increment(1);
 }

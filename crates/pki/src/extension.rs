@@ -1,7 +1,7 @@
 //! The extensions of our certificates (RFC 5280 section 4.2), each built in one place: its content and whether it is critical.
 
 use aws_lc_rs::digest;
-use der::asn1::{Ia5String, ObjectIdentifier, OctetString};
+use der::asn1::{Ia5String, Null, ObjectIdentifier, OctetString};
 use der::flagset::FlagSet;
 use der::{Decode, Encode};
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
@@ -60,6 +60,12 @@ pub(crate) fn key_usage(usages: impl Into<FlagSet<KeyUsages>>) -> der::Result<Ex
 
 pub(crate) fn extended_key_usage(usage: ObjectIdentifier) -> der::Result<Extension> {
     extension(oid::EXTENDED_KEY_USAGE, false, &ExtendedKeyUsage(vec![usage]))
+}
+
+/// Its answers are not to be checked for revocation themselves (RFC 6960 section 4.2.2.2.1): an OCSP responder's certificate is short-lived
+/// instead.
+pub(crate) fn ocsp_nocheck() -> der::Result<Extension> {
+    extension(oid::OCSP_NOCHECK, false, &Null)
 }
 
 /// Critical only where the subject is empty (RFC 5280 section 4.2.1.6).

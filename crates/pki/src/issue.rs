@@ -1,6 +1,6 @@
-//! Building and signing certificates (RFC 5280 section 4.1): the root, the issuing CA, the terminals' and the listener's. Everything is
-//! linted before it is signed; a prepared certificate is signed once or never. Never decides who may have one: that is what the
-//! [`Permit`] says, which goes in by value and comes out with the certificate.
+//! Building and signing certificates (RFC 5280 section 4.1): the root, the issuing CA, the terminals', the listeners' and the OCSP
+//! responder's. Everything is linted before it is signed; a prepared certificate is signed once or never. Never decides who may have one:
+//! that is what the [`Permit`] says, which goes in by value and comes out with the certificate.
 
 use std::net::IpAddr;
 
@@ -228,7 +228,8 @@ pub fn prepare(
     extensions.extend(extension::addresses(urls)?);
     let body = Body::under(issuer, Role::Client, request.serial, request.validity, subject, spki, extensions)?;
     let (key_kind, key) = (request.key.kind(), request.key.hash());
-    Ok(Prepared { body, permit, serial: request.serial, validity: request.validity, key_kind, key })
+    let profile = profile.name.clone();
+    Ok(Prepared { body, permit, profile, serial: request.serial, validity: request.validity, key_kind, key })
 }
 
 /// Builds the to-be-signed certificate of a listener and lints it. The first DNS name becomes its common name where it fits.
@@ -259,6 +260,29 @@ pub fn prepare_server(
     extensions.extend(extension::addresses(urls)?);
     let body = Body::under(issuer, Role::Server, serial, validity, subject, spki, extensions)?;
     Ok(PreparedServer { body, serial, validity })
+}
+
+/// Builds the to-be-signed certificate of an OCSP responder for this CA (RFC 6960 section 4.2.2.2) and lints it. It bears the CA's name
+/// with a common name of its own, and no addresses: nobody is to check it, so it lives for days.
+pub fn prepare_responder(
+    spki_der: &[u8],
+    issuer: &IssuerCert,
+    serial: Serial,
+    validity: Validity,
+) -> Result<PreparedResponder, PrepareError> {
+    let part = |oid| name::single(issuer.subject(), oid).map(|(_, text)| text);
+    let common_name: String = issuer.common_name().chars().take(59).collect();
+    let subject = name::build(part(oid::COUNTRY), part(oid::ORGANIZATION), Some(&format!("{common_name} OCSP")))?;
+    let spki = SubjectPublicKeyInfoOwned::from_der(spki_der)?;
+    let extensions = vec![
+        extension::key_usage(KeyUsages::DigitalSignature)?,
+        extension::extended_key_usage(oid::OCSP_SIGNING)?,
+        extension::subject_key_identifier(spki.subject_public_key.raw_bytes())?,
+        extension::authority_key_identifier(issuer.key_identifier())?,
+        extension::ocsp_nocheck()?,
+    ];
+    let body = Body::under(issuer, Role::Responder, serial, validity, subject, spki, extensions)?;
+    Ok(PreparedResponder { body, spki_der: spki_der.to_vec(), validity })
 }
 
 fn general_name(host: &Host) -> der::Result<GeneralName> {
@@ -339,6 +363,7 @@ impl Body {
 pub struct Prepared {
     body: Body,
     permit: Permit,
+    profile: String,
     serial: Serial,
     validity: Validity,
     key_kind: KeyKind,
@@ -381,6 +406,7 @@ impl Prepared {
             validity: self.validity,
             key_kind: self.key_kind,
             key: self.key,
+            profile: self.profile,
             permit: self.permit,
         })
     }
@@ -400,6 +426,8 @@ pub struct Leaf {
     pub key_kind: KeyKind,
     /// The hash of that key.
     pub key: KeyHash,
+    /// The name of the profile it was made by.
+    pub profile: String,
     /// The permit it was issued under, now spent.
     pub permit: Permit,
 }
@@ -433,6 +461,31 @@ pub struct ServerLeaf {
     pub fingerprint: Fingerprint,
     /// Its serial.
     pub serial: Serial,
+    /// From when to when.
+    pub validity: Validity,
+}
+
+/// An OCSP responder's certificate, complete but for the signature.
+pub struct PreparedResponder {
+    body: Body,
+    spki_der: Vec<u8>,
+    validity: Validity,
+}
+
+impl PreparedResponder {
+    /// Signs it. Refuses a signer with another key than the issuer's.
+    pub fn sign(self, signer: &dyn Signer) -> Result<ResponderLeaf, SignError> {
+        Ok(ResponderLeaf { der: self.body.sign(signer)?, spki_der: self.spki_der, validity: self.validity })
+    }
+}
+
+/// An OCSP responder's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponderLeaf {
+    /// The certificate.
+    pub der: Vec<u8>,
+    /// Whose certificate it is: SubjectPublicKeyInfo in DER.
+    pub spki_der: Vec<u8>,
     /// From when to when.
     pub validity: Validity,
 }

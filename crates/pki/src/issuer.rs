@@ -34,6 +34,7 @@ pub struct IssuerCert {
     key_identifier: Vec<u8>,
     validity: Validity,
     spki: Vec<u8>,
+    key_bits: Vec<u8>,
     algorithm: SignatureAlgorithm,
     key: ParsedPublicKey,
 }
@@ -69,6 +70,7 @@ impl IssuerCert {
             subject_der: tbs.subject.to_der().map_err(|_| IssuerError::Malformed)?,
             validity: tbs.validity(),
             key_identifier: identifier.0.as_bytes().to_vec(),
+            key_bits: tbs.spki.subject_public_key.raw_bytes().to_vec(),
             subject: tbs.subject,
             issuer: tbs.issuer,
             spki,
@@ -115,6 +117,11 @@ impl IssuerCert {
     /// SubjectPublicKeyInfo in DER.
     pub fn spki_der(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// The key itself: the content of the BIT STRING, which OCSP hashes (RFC 6960 section 4.1.1).
+    pub(crate) fn key_bits(&self) -> &[u8] {
+        &self.key_bits
     }
 
     /// How it signs.

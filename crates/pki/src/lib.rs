@@ -10,6 +10,7 @@ pub mod issuer;
 pub mod key;
 pub mod lint;
 mod name;
+pub mod ocsp;
 pub mod oid;
 pub mod pem;
 pub mod pkcs12;

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use der::asn1::{ObjectIdentifier, OctetString};
+use der::asn1::{Null, ObjectIdentifier, OctetString};
 use der::flagset::FlagSet;
 use der::referenced::OwnedToRef;
 use der::{Tag, Tagged};
@@ -33,6 +33,8 @@ pub enum Role {
     Client,
     /// A listener.
     Server,
+    /// An OCSP responder.
+    Responder,
 }
 
 impl Role {
@@ -71,6 +73,7 @@ pub enum Rule {
     SubjectAltName,
     CrlDistributionPoints,
     AuthorityInfoAccess,
+    OcspNoCheck,
 }
 
 struct Entry {
@@ -88,7 +91,7 @@ struct Linted<'a> {
     extensions: &'a Vec<Extension>,
 }
 
-const RULES: [Entry; 18] = [
+const RULES: [Entry; 19] = [
     entry(Rule::Version, "4.1.2.1", "it is of version 3", |c| c.tbs.version == Version::V3),
     entry(Rule::SerialNumber, "4.1.2.2", "its serial is positive and has 16 octets", serial_number),
     entry(Rule::SignatureAlgorithm, "4.1.1.2", "it is signed by ECDSA with SHA-256 or SHA-384", signature_algorithm),
@@ -131,6 +134,12 @@ const RULES: [Entry; 18] = [
         "4.2.2.1",
         "issuers and OCSP responders are at http addresses",
         authority_info_access,
+    ),
+    entry(
+        Rule::OcspNoCheck,
+        "4.2 and RFC 6960 section 4.2.2.2.1",
+        "OCSP responders are not to be checked",
+        ocsp_nocheck,
     ),
 ];
 
@@ -187,7 +196,7 @@ fn subject_name(c: &Linted<'_>) -> bool {
     let own_issuer = c.tbs.subject == c.tbs.issuer;
     match c.role {
         Role::Root => own_issuer && !c.tbs.subject.is_empty(),
-        Role::Issuing | Role::Client => !own_issuer && !c.tbs.subject.is_empty(),
+        Role::Issuing | Role::Client | Role::Responder => !own_issuer && !c.tbs.subject.is_empty(),
         // A listener may be named by its alternative names alone; those are critical then.
         Role::Server => !own_issuer,
     }
@@ -227,8 +236,10 @@ fn extension_kinds(c: &Linted<'_>) -> bool {
     let belongs = |kind: ObjectIdentifier| match kind {
         oid::AUTHORITY_KEY_IDENTIFIER | oid::SUBJECT_KEY_IDENTIFIER | oid::KEY_USAGE => true,
         oid::BASIC_CONSTRAINTS => c.role.is_ca(),
-        oid::EXTENDED_KEY_USAGE | oid::SUBJECT_ALT_NAME => !c.role.is_ca(),
-        oid::CRL_DISTRIBUTION_POINTS | oid::AUTHORITY_INFO_ACCESS => c.role != Role::Root,
+        oid::EXTENDED_KEY_USAGE => !c.role.is_ca(),
+        oid::SUBJECT_ALT_NAME => matches!(c.role, Role::Client | Role::Server),
+        oid::OCSP_NOCHECK => c.role == Role::Responder,
+        oid::CRL_DISTRIBUTION_POINTS | oid::AUTHORITY_INFO_ACCESS => !matches!(c.role, Role::Root | Role::Responder),
         _ => false,
     };
     let seen_before = |at: usize, kind| c.extensions[..at].iter().any(|earlier| earlier.extn_id == kind);
@@ -253,7 +264,7 @@ fn subject_key_identifier(c: &Linted<'_>) -> bool {
 fn key_usage(c: &Linted<'_>) -> bool {
     let expected: FlagSet<KeyUsages> = match c.role {
         Role::Root | Role::Issuing => KeyUsages::KeyCertSign | KeyUsages::CRLSign,
-        Role::Client | Role::Server => KeyUsages::DigitalSignature.into(),
+        Role::Client | Role::Server | Role::Responder => KeyUsages::DigitalSignature.into(),
     };
     let found = extension::find::<KeyUsage>(c.extensions, oid::KEY_USAGE);
     found.is_some_and(|(critical, value)| critical && value.0 == expected)
@@ -262,7 +273,7 @@ fn key_usage(c: &Linted<'_>) -> bool {
 fn basic_constraints(c: &Linted<'_>) -> bool {
     let found = extension::find::<BasicConstraints>(c.extensions, oid::BASIC_CONSTRAINTS);
     let path_length = match c.role {
-        Role::Client | Role::Server => return found.is_none(),
+        Role::Client | Role::Server | Role::Responder => return found.is_none(),
         Role::Root => None,
         Role::Issuing => Some(0),
     };
@@ -274,13 +285,14 @@ fn extended_key_usage(c: &Linted<'_>) -> bool {
         Role::Root | Role::Issuing => return true, // refused among the kinds of extensions
         Role::Client => oid::CLIENT_AUTH,
         Role::Server => oid::SERVER_AUTH,
+        Role::Responder => oid::OCSP_SIGNING,
     };
     let found = extension::find::<ExtendedKeyUsage>(c.extensions, oid::EXTENDED_KEY_USAGE);
     found.is_some_and(|(critical, value)| !critical && value.0 == [expected])
 }
 
 fn subject_alt_name(c: &Linted<'_>) -> bool {
-    if c.role.is_ca() {
+    if !matches!(c.role, Role::Client | Role::Server) {
         return true; // refused among the kinds of extensions
     }
     let found = extension::find::<SubjectAltName>(c.extensions, oid::SUBJECT_ALT_NAME);
@@ -339,6 +351,11 @@ fn authority_info_access(c: &Linted<'_>) -> bool {
             .all(|place| matches!(place.access_method, oid::CA_ISSUERS | oid::OCSP) && is_http(&place.access_location));
         !critical && !places.is_empty() && known
     })
+}
+
+fn ocsp_nocheck(c: &Linted<'_>) -> bool {
+    let found = extension::find::<Null>(c.extensions, oid::OCSP_NOCHECK);
+    c.role != Role::Responder || found.is_some_and(|(critical, _)| !critical)
 }
 
 fn has(c: &Linted<'_>, kind: ObjectIdentifier) -> bool {

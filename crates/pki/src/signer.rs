@@ -119,6 +119,11 @@ impl SoftwareSigner {
         Ok((Self::from_pair(algorithm, pair)?, pkcs8))
     }
 
+    /// The public half without its wrapping: the content of the BIT STRING.
+    pub(crate) fn public_key_bits(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
     /// Takes up a key from PKCS#8 (RFC 5208) with a P-256 or P-384 key.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, SignError> {
         for algorithm in [SignatureAlgorithm::EcdsaP256Sha256, SignatureAlgorithm::EcdsaP384Sha384] {

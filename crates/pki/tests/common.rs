@@ -13,7 +13,8 @@ use tegata_core::time::Timestamp;
 use tegata_pki::issue::{self, CaName, Host, Leaf, PrepareError, Prepared, Request, ServerLeaf, Urls};
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::key::{LeafKey, PublicKey};
-use tegata_pki::signer::{Signer, SoftwareSigner};
+use tegata_pki::ocsp::Responder;
+use tegata_pki::signer::{Curve, Signer, SoftwareSigner};
 use tegata_testkit::SeededEntropy;
 
 pub const KINDS: [KeyKind; 3] = [KeyKind::P256, KeyKind::Rsa2048, KeyKind::Rsa3072];
@@ -142,6 +143,16 @@ impl Authority {
         let urls = &self.urls;
         let prepared = issue::prepare_server(&profile, hosts, key.public_key(), &self.issuing, urls, serial, validity)?;
         Ok(prepared.sign(&self.signer).expect("signed"))
+    }
+
+    /// An OCSP responder around the middle of 2027.
+    pub fn responder(&self) -> Responder {
+        let validity = between("2027-05-29T00:00:00Z", "2027-06-05T00:00:00Z");
+        let (signer, _) = SoftwareSigner::generate(Curve::P256).expect("generated");
+        let serial = serial(validity.not_after, &self.entropy);
+        let prepared = issue::prepare_responder(signer.public_key_der(), &self.issuing, serial, validity);
+        let leaf = prepared.expect("prepared").sign(&self.signer).expect("signed");
+        Responder::new(signer, leaf).expect("the key is the certificate's")
     }
 
     pub fn chain(&self) -> [&[u8]; 2] {

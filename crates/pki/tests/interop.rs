@@ -75,7 +75,7 @@ impl Output {
 }
 
 /// Runs a tool; its two outputs together, and whether it said success.
-fn run(package: &str, program: impl AsRef<OsStr>, arguments: &[&dyn AsRef<OsStr>]) -> (bool, String) {
+pub fn run(package: &str, program: impl AsRef<OsStr>, arguments: &[&dyn AsRef<OsStr>]) -> (bool, String) {
     let name = program.as_ref().to_string_lossy().into_owned();
     let mut command = Command::new(&program);
     let ran = command.args(arguments.iter().map(|argument| argument.as_ref())).env("LC_ALL", "C.UTF-8").output();
@@ -85,16 +85,16 @@ fn run(package: &str, program: impl AsRef<OsStr>, arguments: &[&dyn AsRef<OsStr>
 }
 
 /// Runs a tool that must succeed.
-fn expect(package: &str, program: impl AsRef<OsStr>, arguments: &[&dyn AsRef<OsStr>]) -> String {
+pub fn expect(package: &str, program: impl AsRef<OsStr>, arguments: &[&dyn AsRef<OsStr>]) -> String {
     let name = program.as_ref().to_string_lossy().into_owned();
     let (success, text) = run(package, program, arguments);
     assert!(success, "{name} refused:\n{text}");
     text
 }
 
-const OPENSSL: &str = "openssl (Debian package openssl)";
+pub const OPENSSL: &str = "openssl (Debian package openssl)";
 const GNUTLS: &str = "certtool (Debian package gnutls-bin)";
-const FAKETIME: &str = "faketime and certtool (Debian packages faketime and gnutls-bin)";
+pub const FAKETIME: &str = "faketime and certtool (Debian packages faketime and gnutls-bin)";
 const NSS: &str = "certutil, pk12util and vfychain (Debian package libnss3-tools)";
 const JAVA: &str = "keytool (Debian package default-jre-headless)";
 
@@ -252,7 +252,7 @@ fn java_finds_one_entry_with_a_chain_of_three() {
 }
 
 /// A linter of pkilint: from `TEGATA_PKILINT_BIN`, the path, or where `scripts/test.sh` puts it.
-fn pkilint(program: &str) -> PathBuf {
+pub fn pkilint(program: &str) -> PathBuf {
     let mut folders: Vec<PathBuf> = std::env::var_os("TEGATA_PKILINT_BIN").map(PathBuf::from).into_iter().collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     folders.push(Path::new("/opt/tegata-pkilint/bin").to_owned());

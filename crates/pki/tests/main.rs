@@ -5,4 +5,5 @@ mod certificates;
 mod common;
 mod identify;
 mod interop;
+mod ocsp;
 mod requests;

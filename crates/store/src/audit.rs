@@ -253,7 +253,10 @@ impl Tx {
     pub async fn append_audit(&mut self, entry: &Entry) -> Result<Head, StoreError> {
         let last = Query::new("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1");
         let read = |row: &db::Row| Ok(Head { sequence: row.int("sequence")?, hash: row.bytes("hash")? });
-        let previous = self.optional(last, read).await?.unwrap_or(Head::EMPTY);
+        let previous = match self.head {
+            Some(head) => head,
+            None => self.optional(last, read).await?.unwrap_or(Head::EMPTY),
+        };
         let mut row = Row {
             sequence: previous.sequence + 1,
             at: entry.at,
@@ -285,6 +288,7 @@ impl Tx {
         .bind(row.detail)
         .bind(row.hash);
         self.execute(query).await?;
+        self.head = Some(head);
         Ok(head)
     }
 }

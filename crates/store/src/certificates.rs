@@ -40,6 +40,19 @@ pub struct NewCertificate {
     pub der: Vec<u8>,
 }
 
+/// What has to be known before a certificate for a program's key is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyGuard {
+    /// The certificate that this key got since then by this profile, not revoked; the newest of several.
+    pub answered: Option<CertificateId>,
+    /// How many certificates the terminal got since then.
+    pub issued: u32,
+    /// Whether the terminal was taken out of service.
+    pub is_retired: bool,
+    /// Whether the certificate that was presented is revoked.
+    pub is_proof_revoked: bool,
+}
+
 /// Which certificates to list. The default lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertFilter {
@@ -175,27 +188,36 @@ impl Tx {
         self.optional(Query::new(SELECT).with(" AND c.id = ", id), certificate).await
     }
 
-    /// The certificate that was issued to a terminal for this key by this profile since then, and not revoked; the newest of several.
-    pub async fn certificate_by_key(
+    /// What has to be known before a certificate for a program's key is recorded, by one question. `proof` is the certificate that was
+    /// presented.
+    pub async fn key_guard(
         &mut self,
         terminal: TerminalId,
         key: KeyHash,
         profile: &str,
         since: Timestamp,
-    ) -> Result<Option<CertRecord>, StoreError> {
-        let query = of_terminal(terminal).with(" AND c.key_hash = ", key).with(" AND c.profile = ", profile);
-        let query = query.with(" AND c.revoked_at IS NULL AND c.issued_at >= ", since);
-        self.optional(query.text(" ORDER BY c.id DESC LIMIT 1"), certificate).await
-    }
-
-    /// How many certificates were issued to a terminal since then.
-    pub async fn certificates_issued_since(
-        &mut self,
-        terminal: TerminalId,
-        since: Timestamp,
-    ) -> Result<u32, StoreError> {
-        let query = "SELECT COUNT(*) AS issued FROM certificates WHERE terminal_id = $1 AND issued_at >= $2";
-        self.one(Query::new(query).bind(terminal).bind(since), |row| row.number("issued")).await
+        proof: Option<CertificateId>,
+    ) -> Result<KeyGuard, StoreError> {
+        let query = Query::new(
+            "SELECT t.retired_at, (SELECT MAX(c.id) FROM certificates c WHERE c.terminal_id = t.id AND c.key_hash = $2 \
+             AND c.profile = $3 AND c.revoked_at IS NULL AND c.issued_at >= $4) AS answered, \
+             (SELECT COUNT(*) FROM certificates c WHERE c.terminal_id = t.id AND c.issued_at >= $4) AS issued, \
+             (SELECT c.revoked_at FROM certificates c WHERE c.id = $5) AS proof_revoked_at FROM terminals t WHERE t.id = $1",
+        )
+        .bind(terminal)
+        .bind(key)
+        .bind(profile)
+        .bind(since)
+        .bind(proof);
+        let read = |row: &Row| {
+            Ok(KeyGuard {
+                answered: row.opt_int("answered")?.map(CertificateId),
+                issued: row.number("issued")?,
+                is_retired: row.opt_time("retired_at")?.is_some(),
+                is_proof_revoked: row.opt_time("proof_revoked_at")?.is_some(),
+            })
+        };
+        self.optional(query, read).await?.ok_or(StoreError::NotFound { what: "terminal" })
     }
 
     /// All certificates of a terminal, newest end first.
@@ -207,8 +229,10 @@ impl Tx {
     pub async fn insert_certificate(&mut self, new: &NewCertificate) -> Result<CertificateId, StoreError> {
         let query = Query::new(
             "INSERT INTO certificates (fingerprint, issuer_id, serial, terminal_id, customer_id, profile, key_kind, not_before, \
-             not_after, issued_at, renewed_from, key_hash, der) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
+             not_after, issued_at, renewed_from, key_hash, der, superseded) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN EXISTS \
+             (SELECT 1 FROM certificates n WHERE n.terminal_id = $4 AND n.profile = $6 AND n.used_at IS NOT NULL \
+             AND n.revoked_at IS NULL AND n.not_after > $9) THEN 1 ELSE 0 END) RETURNING id, superseded",
         )
         .bind(new.fingerprint)
         .bind(new.issuer)
@@ -223,11 +247,11 @@ impl Tx {
         .bind(new.renewed_from)
         .bind(new.key)
         .bind(new.der.clone());
-        let id = self.one(query, |row| row.int("id").map(CertificateId)).await;
+        let id = self.one(query, |row| Ok((CertificateId(row.int("id")?), row.int("superseded")? == 1))).await;
         let named = StoreError::NotFound { what: "terminal of this customer, or issuer, or certificate renewed from" };
-        let id = id.map_err(|error| error.if_dangling(named))?;
-        // The gate need not be told: it takes a certificate that is younger than its picture for one that waits for its first use.
-        if self.settle_superseded(new.terminal).await? {
+        let (id, superseded) = id.map_err(|error| error.if_dangling(named))?;
+        // The gate need not be told of others: it takes a certificate that is younger than its picture for one that waits for its first use.
+        if superseded {
             self.trust_changed().await?;
         }
         Ok(id)
@@ -277,8 +301,8 @@ impl Tx {
     }
 
     /// Brings the `superseded` marks of a terminal's certificates in line with its rows: one is superseded when another of its profile that
-    /// is used and not revoked ends later (of two with one end, the later row counts as later). Says whether a mark changed.
-    async fn settle_superseded(&mut self, terminal: TerminalId) -> Result<bool, StoreError> {
+    /// is used and not revoked ends later (of two with one end, the later row counts as later).
+    async fn settle_superseded(&mut self, terminal: TerminalId) -> Result<(), StoreError> {
         let query = Query::new(
             "UPDATE certificates SET superseded = 1 - superseded WHERE terminal_id = $1 AND superseded <> CASE WHEN EXISTS \
              (SELECT 1 FROM certificates n WHERE n.terminal_id = $1 AND n.profile = certificates.profile \
@@ -286,6 +310,6 @@ impl Tx {
              OR (n.not_after = certificates.not_after AND n.id > certificates.id))) THEN 1 ELSE 0 END",
         )
         .bind(terminal);
-        Ok(self.execute(query).await? > 0)
+        self.execute(query).await.map(|_| ())
     }
 }

@@ -3,12 +3,13 @@
 
 use futures_util::FutureExt as _;
 use tegata_core::access::Actor;
-use tegata_core::id::{CustomerId, Fingerprint, Serial, TerminalId};
+use tegata_core::id::{CustomerId, Fingerprint, IssuerId, Serial, TerminalId};
 use tegata_core::time::Timestamp;
 
 use crate::db::Query;
 use crate::{
-    AuditFilter, NewCustomer, OpenMode, Reader, Store, StoreError, Tx, audit, bundles, certificates, sessions, trust,
+    AuditFilter, NewCustomer, OpenMode, Reader, Store, StoreError, Tx, audit, bundles, certificates, sessions, status,
+    trust,
 };
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -72,6 +73,7 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
         log(scope),
         log(system),
         trust::trust(NOW),
+        status::issued(IssuerId(1), Serial::from_bytes([1; 16])),
     ];
     for query in questions {
         let steps = plan(&reader, query.clone()).await;

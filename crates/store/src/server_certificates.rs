@@ -1,4 +1,4 @@
-//! Certificates of our own listeners: every certificate that an issuing CA signs has its row.
+//! Certificates of our own listeners and OCSP responders: every certificate that an issuing CA signs has its row.
 
 use tegata_core::id::{IssuerId, Serial};
 use tegata_core::schedule::Validity;
@@ -14,7 +14,7 @@ pub struct NewServerCertificate {
     pub issuer: IssuerId,
     /// Its serial.
     pub serial: Serial,
-    /// The names it is for, separated by spaces.
+    /// The names it is for, separated by spaces; `ocsp` for a responder.
     pub hosts: String,
     /// From when to when.
     pub validity: Validity,

@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::audit::Head;
 use crate::db::{Conn, Location, Query, Row};
 use crate::error::StoreError;
 
@@ -24,11 +25,13 @@ pub struct Tx {
     fault: Option<StoreError>,
     /// Set when a statement of the unit that runs has failed; from then on nothing more is done for that unit.
     failed: Option<StoreError>,
+    /// The end of the operation log as this transaction has written it; nobody else can write to it meanwhile.
+    pub(crate) head: Option<Head>,
 }
 
 impl Tx {
     fn new(conn: Conn) -> Self {
-        Self { conn, fault: None, failed: None }
+        Self { conn, fault: None, failed: None, head: None }
     }
 
     pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
@@ -184,13 +187,17 @@ async fn commit_together(location: &Location, tx: &mut Tx, units: Vec<Unit>, com
     let mut units = units.into_iter();
     let mut ran = Vec::new();
     let mut fault = begin(location, tx).await.err();
+    let mut mark = if units.len() == 1 { Mark::Transaction } else { Mark::None };
     while fault.is_none()
         && let Some(unit) = units.next()
     {
-        fault = run_apart(tx, unit, &mut ran).await.err();
+        fault = run_apart(tx, unit, &mut mark, &mut ran).await.err();
     }
     if fault.is_none() {
-        fault = tx.conn.commit().await.err();
+        fault = match mark {
+            Mark::RolledBack => None,
+            _ => tx.conn.commit().await.err(), // ends savepoints, too
+        };
     }
     match &fault {
         None => commits.send_modify(|count| *count += 1),
@@ -216,6 +223,7 @@ async fn commit_together(location: &Location, tx: &mut Tx, units: Vec<Unit>, com
 
 /// Begins a transaction. A connection that broke since the last one is replaced first: no unit has run yet, so nothing is done twice.
 async fn begin(location: &Location, tx: &mut Tx) -> Result<(), StoreError> {
+    tx.head = None;
     if tx.fault.is_none() {
         match tx.conn.begin().await {
             Err(StoreError::Disconnected(_)) => {}
@@ -226,9 +234,29 @@ async fn begin(location: &Location, tx: &mut Tx) -> Result<(), StoreError> {
     tx.conn.begin().await
 }
 
+/// What a unit can be undone to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// Nothing is marked yet.
+    None,
+    /// The unit is the only one: the beginning of the transaction.
+    Transaction,
+    /// The transaction was undone; there is nothing to commit.
+    RolledBack,
+    /// A savepoint with work behind it that is to be kept.
+    Used,
+    /// A savepoint with nothing behind it.
+    Clean,
+}
+
 /// Runs one unit so that it can be undone alone. An error is one of the whole transaction.
-async fn run_apart(tx: &mut Tx, unit: Unit, ran: &mut Vec<Ran>) -> Result<(), StoreError> {
-    tx.conn.run("SAVEPOINT unit").await?;
+async fn run_apart(tx: &mut Tx, unit: Unit, mark: &mut Mark, ran: &mut Vec<Ran>) -> Result<(), StoreError> {
+    match mark {
+        Mark::None => tx.conn.run("SAVEPOINT unit").await?,
+        Mark::Used => tx.conn.run("RELEASE SAVEPOINT unit; SAVEPOINT unit").await?,
+        Mark::Transaction | Mark::RolledBack | Mark::Clean => {}
+    }
+    let head = tx.head;
     tx.failed = None;
     let mut done = unit(Ok(tx)).await;
     if let Some(failed) = tx.failed.take() {
@@ -239,8 +267,13 @@ async fn run_apart(tx: &mut Tx, unit: Unit, ran: &mut Vec<Ran>) -> Result<(), St
     let keep = done.keep;
     ran.push(done);
     tx.whole()?;
-    if !keep {
-        tx.conn.run("ROLLBACK TO SAVEPOINT unit").await?;
+    let alone = *mark == Mark::Transaction;
+    if keep {
+        *mark = if alone { Mark::Transaction } else { Mark::Used };
+        return Ok(());
     }
-    tx.conn.run("RELEASE SAVEPOINT unit").await
+    tx.head = head;
+    tx.conn.run(if alone { "ROLLBACK" } else { "ROLLBACK TO SAVEPOINT unit" }).await?;
+    *mark = if alone { Mark::RolledBack } else { Mark::Clean };
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! The configuration file: one struct per topic, unknown keys refused. docs/config.example.toml is its sample and its manual; a test
 //! holds both together. Relative paths are relative to the file.
 
+mod listeners;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,9 @@ use tegata_core::terminal::{FileNameError, FileNameTemplate};
 use tegata_pki::lint::{is_dns_name, is_http_url};
 use tegata_store::{Database, StoreError};
 use tracing_subscriber::EnvFilter;
+
+pub use listeners::{Est, Orca, ServerNames};
+use listeners::{check_est, check_orca, check_server_names, check_window};
 
 /// The sample, with every setting explained.
 pub const EXAMPLE: &str = include_str!("../../../docs/config.example.toml");
@@ -28,8 +33,14 @@ pub struct Config {
     pub authority: Authority,
     /// Certificate profiles by name; `terminal` and `server` must exist, `agent` may.
     pub profile: BTreeMap<String, ProfileSettings>,
+    /// Certificate status for everybody; absent means none.
+    pub status: Option<Status>,
     /// What people see.
     pub portal: Portal,
+    /// The listener for ORCA's own programs; absent means that there is none.
+    pub orca: Option<Orca>,
+    /// Another listener for EST, which the portal's has too; absent means that there is none.
+    pub est: Option<Est>,
     /// Logging.
     #[serde(default)]
     pub log: Log,
@@ -105,6 +116,16 @@ pub struct Authority {
 /// Enough for a terminal with several stores whose agent is being set up, and a stop for a program that has gone wild.
 fn daily_certificates() -> u32 {
     24
+}
+
+/// `[status]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// Address and port, in plain HTTP; absent where another node answers.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it; goes into each certificate.
+    pub url: String,
 }
 
 /// `[portal]`
@@ -245,6 +266,7 @@ impl Checked {
         };
         let terminal_profile = profile("terminal", Purpose::Client, "client")?;
         let server_profile = profile("server", Purpose::Server, "server")?;
+        check_window(&config, &terminal_profile)?;
         let agent_profile = match config.profile.contains_key("agent") {
             true => Some(profile("agent", Purpose::Agent, "agent")?),
             false => None,
@@ -278,23 +300,12 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
         );
     }
     for url in std::iter::once(&server.url).chain(&server.alias_urls) {
-        if !is_base_url(url) {
+        if !is_base_of("https://", "443", url) {
             return wrong("server.url / server.alias_urls", url, "https://host[:port] without a slash at the end");
         }
     }
-    if server.certificate_file.is_some() != server.key_file.is_some() {
-        return wrong("server.certificate_file", &"set alone", "set together with server.key_file");
-    }
-    if server.certificate_file.is_none() && server.hosts.is_empty() {
-        return wrong("server.hosts", &"empty", "at least one name, or server.certificate_file and key_file");
-    }
-    if let Some(host) = server.hosts.iter().find(|host| host.parse::<IpAddr>().is_err() && !is_dns_name(host)) {
-        return wrong(
-            "server.hosts",
-            host,
-            "host names such as portal.example.jp (a leading `*.` is allowed) or IP addresses",
-        );
-    }
+    let alone = server.certificate_file.is_some() != server.key_file.is_some();
+    check_server_names(&server.names(), alone, "server.hosts", "server.certificate_file")?;
     for url in config.authority.crl_urls.iter().chain(&config.authority.issuer_urls) {
         if !is_http_url(url) {
             return wrong(
@@ -303,6 +314,13 @@ fn check_names(config: &Config) -> Result<(), ConfigError> {
                 "http://…: fetching it must not need a certificate",
             );
         }
+    }
+    if let Some(status) = config.status.as_ref().filter(|status| !is_base_of("http://", "80", &status.url)) {
+        return wrong(
+            "status.url",
+            &status.url,
+            "http://host[:port] without a slash at the end: fetching it must not need a certificate",
+        );
     }
     if let Some(level) = config.log.level.as_deref().filter(|level| EnvFilter::builder().parse(level).is_err()) {
         return wrong("log.level", &level, "a level such as info, or tegata_gateway=debug,info");
@@ -315,6 +333,8 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
         Err(ConfigError::Value { setting, value: value.to_string(), expected })
     };
     check_names(config)?;
+    config.orca.as_ref().map_or(Ok(()), check_orca)?;
+    config.est.as_ref().map_or(Ok(()), check_est)?;
     let server = &config.server;
     if server.trust_max_age_seconds < 5 {
         return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
@@ -336,10 +356,10 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// `https://host[:port]`, nothing behind it.
-fn is_base_url(url: &str) -> bool {
-    let Some(authority) = url.strip_prefix("https://") else { return false };
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
+/// `https://host[:port]`, or the same in plain HTTP, nothing behind it.
+fn is_base_of(scheme: &str, port: &str, url: &str) -> bool {
+    let Some(authority) = url.strip_prefix(scheme) else { return false };
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, port));
     port.parse::<u16>().is_ok_and(|port| port > 0)
         && (is_dns_name(host) && !host.starts_with('*') || host.parse::<IpAddr>().is_ok())
 }
@@ -378,6 +398,34 @@ mod tests {
         assert!(message.contains("unknown field `colour`") && message.contains("line"), "{message}");
     }
 
+    const ORCA: &str = "[orca]\nlisten = \"127.0.0.1:8444\"\nurl = \"https://orca.example.jp\"\nhosts = [\"orca.example.jp\"]\nwindow_days = 70\n";
+
+    #[test]
+    fn the_listener_for_programs_is_absent_unless_it_is_configured() {
+        assert!(parse(EXAMPLE).expect("valid").config.orca.is_none());
+        let orca = parse(&format!("{EXAMPLE}\n{ORCA}")).expect("valid").config.orca.expect("there");
+        assert_eq!((orca.pickup_minutes, orca.pickup_downloads, orca.window_days), (15, 5, Some(70)));
+        assert_eq!(orca.allow_tls12, None, "TLS 1.3 only, unless a reason is given");
+        let longest = ORCA.replace("window_days = 70", "window_days = 99");
+        parse(&format!("{EXAMPLE}\n{longest}")).expect("130 - 31 days leave room");
+    }
+
+    /// The commented sample of the section is itself valid.
+    #[test]
+    fn the_sample_of_the_listener_for_programs_is_accepted() {
+        let (_, rest) = EXAMPLE.split_once("# [orca]\n").expect("in the sample");
+        let lines: Vec<&str> = rest.lines().take_while(|line| !line.is_empty()).collect();
+        let set = |line: &&str| {
+            line.strip_prefix("# ")
+                .filter(|rest| rest.split_once(" = ").is_some_and(|(name, _)| !name.contains(' ')))
+                .map(str::to_owned)
+        };
+        let text: Vec<String> = lines.iter().filter_map(set).filter(|line| !line.contains("_file")).collect();
+        let checked = parse(&format!("{EXAMPLE}\n[orca]\n{}\n", text.join("\n"))).expect("valid");
+        assert!(checked.config.orca.expect("there").allow_tls12.is_some());
+        assert!(text.len() >= 6, "{text:?}");
+    }
+
     #[test]
     fn nothing_has_a_default_validity() {
         let text = EXAMPLE.replace("validity_years = 3\n", "");
@@ -398,17 +446,30 @@ mod tests {
         };
         refused("url = \"https://portal.example.jp\"", "url = \"https://https://portal.example.jp\"", "server.url");
         refused("hosts = [\"portal.example.jp\"", "hosts = [\"https://portal.example.jp\"", "server.hosts");
+        let orca = |from: &str, to: &str, setting: &str| {
+            refused("[log]", &format!("{}\n[log]", ORCA.replace(from, to)), setting);
+        };
+        orca("window_days = 70", "window_days = 61", "orca.window_days");
+        orca("window_days = 70", "window_days = 100", "orca.window_days");
+        orca("window_days = 70", "allow_tls12 = \" \"", "orca.allow_tls12");
+        orca("window_days = 70", "pickup_minutes = 0", "orca.pickup_minutes");
+        orca("window_days = 70", "pickup_downloads = 0", "orca.pickup_downloads");
+        orca("window_days = 70", "key_file = \"key.pem\"", "orca.certificate_file");
+        orca("https://orca.example.jp", "https://orca.example.jp/", "orca.url");
+        orca("[\"orca.example.jp\"]", "[]", "orca.hosts");
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
+        refused("# [status]\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }
 
     /// Every field of the structs above stands in the sample, set or as a comment.
     #[test]
     fn the_sample_names_every_setting() {
-        let source = include_str!("config.rs");
-        let structs = source.split("What is wrong with the file").next().expect("the structs come first");
+        let first =
+            |source: &'static str| source.split("What is wrong with the file").next().expect("structs come first");
+        let structs =
+            first(include_str!("config.rs")).lines().chain(first(include_str!("config/listeners.rs")).lines());
         let settings: Vec<&str> = structs
-            .lines()
             .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':').map(|(name, _)| name.trim()))
             .filter(|name| !["folder", "profile"].contains(name) && !name.contains(' '))
             .collect();

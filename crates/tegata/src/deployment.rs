@@ -60,7 +60,7 @@ pub async fn authority_at(
     let folders = Folders { keys: &keys, certificates: &certificates };
     let urls = Urls { crl: settings.crl_urls.clone(), issuer: settings.issuer_urls.clone(), ocsp: Vec::new() };
     let opened = ceremony::open(&store, folders, pass, urls, &*clock).await;
-    let (ca, vault) = opened.map_err(|error| {
+    let (mut ca, vault) = opened.map_err(|error| {
         let next = match error {
             CeremonyError::Custody(CustodyError::WrongPassphrase(_)) => {
                 "the CA cannot be opened (give the passphrase that `tegata init` was given, or restore the key folder from the backup)"
@@ -69,6 +69,10 @@ pub async fn authority_at(
         };
         anyhow::Error::new(error).context(next)
     })?;
+    if let Some(status) = &checked.config.status {
+        ca.urls.ocsp.push(format!("{}/ocsp", status.url));
+        ca.urls.issuer.push(format!("{}{}", status.url, tegata_web::ca_certificate_path(&ca.cert)));
+    }
     let kind = checked.terminal_profile.own_key_kind();
     let portal = &checked.config.portal;
     let rules = Rules {

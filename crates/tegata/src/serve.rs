@@ -10,25 +10,31 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tegata_authority::Authority;
 use tegata_authority::custody::Passphrase;
+use tegata_authority::ocsp::Ocsp;
+use tegata_authority::{Authority, PickUpRules};
+use tegata_core::access::Actor;
 use tegata_core::time::{Clock, Days};
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Listener};
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
+use tegata_gateway::trust::Trust;
+use tegata_pki::issuer::IssuerCert;
 use tegata_store::{ServeLock, Store};
-use tegata_web::{Health, HealthCheck, PortalConfig, Tile, WebState};
+use tegata_web::{Health, HealthCheck, OrcaState, PortalConfig, StatusState, Tile, WebState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{Checked, LogFormat};
+use crate::config::{Checked, Est, LogFormat, Orca, ServerNames};
 use crate::deployment;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::trust_feed::{TrustFeed, notice_first_use};
 
 /// How often lapsed bundles, ended sessions and old failures are swept out.
 const SWEEP: Duration = Duration::from_secs(300);
+/// How often aging answers about certificates are looked for.
+const STATUS_CHECK: Duration = Duration::from_secs(60);
 /// How often the files of the server certificate are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
@@ -64,9 +70,42 @@ pub struct Server {
     front: Arc<TlsFront>,
     certificate: Arc<ServerCert>,
     listener: Listener,
+    orca: Option<(ProgramDoor, Orca)>,
+    est: Option<(ProgramDoor, Est)>,
     operations: Listener,
+    status: Option<(Listener, Ocsp)>,
     metrics: PrometheusHandle,
     _lock: ServeLock,
+}
+
+/// A listener for programs, beside the portal's.
+struct ProgramDoor {
+    listener: Listener,
+    front: Arc<TlsFront>,
+    certificate: Arc<ServerCert>,
+    names: ServerNames,
+}
+
+impl ProgramDoor {
+    async fn bind(
+        (topic, listen, names, allow_tls12): (&'static str, SocketAddr, ServerNames, Option<String>),
+        checked: &Checked,
+        authority: &Authority,
+        trust: &Trust,
+    ) -> anyhow::Result<Self> {
+        let listener = Listener::bind(listen).await.context(topic)?;
+        let certificate = Arc::new(server_certificate(checked, authority, &names).await.context(topic)?);
+        let tls = TlsSettings { allow_tls12, ..TlsSettings::default() };
+        let front = TlsFront::new(tls, certificate.clone(), trust.clone(), Arc::new(SystemClock))?;
+        Ok(Self { listener, front, certificate, names })
+    }
+}
+
+fn orca_state(settings: &Orca, authority: Authority) -> OrcaState {
+    let Orca { window_days, pickup_minutes, pickup_downloads, .. } = *settings;
+    let rules =
+        PickUpRules { window: window_days.map(Days), seconds: pickup_minutes * 60, downloads: pickup_downloads };
+    OrcaState { authority, rules, url: settings.url.clone() }
 }
 
 impl Server {
@@ -82,11 +121,36 @@ impl Server {
         let clock = Arc::new(SystemClock);
         let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
         let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
-        let feed = TrustFeed::start(authority.clone(), max_age).await?;
-        let certificate = Arc::new(server_certificate(&checked, &authority).await?);
+        let status = open_status(&checked, &authority).await?;
+        let ocsp = status.as_ref().map(|(_, ocsp)| ocsp.clone());
+        let feed = TrustFeed::start(authority.clone(), max_age, ocsp).await?;
+        let bind = async |door| ProgramDoor::bind(door, &checked, &authority, feed.trust()).await;
+        let orca = match checked.config.orca.clone() {
+            Some(it) => Some((bind(("[orca]", it.listen, it.names(), it.allow_tls12.clone())).await?, it)),
+            None => None,
+        };
+        let est = match checked.config.est.clone() {
+            Some(it) => Some((bind(("[est]", it.listen, it.names(), it.allow_tls12.clone())).await?, it)),
+            None => None,
+        };
+        let certificate = Arc::new(server_certificate(&checked, &authority, &settings.names()).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
-        Ok(Self { authority, store, feed, front, certificate, listener, operations, metrics, _lock: lock, checked })
+        Ok(Self {
+            authority,
+            store,
+            feed,
+            front,
+            certificate,
+            listener,
+            orca,
+            est,
+            operations,
+            status,
+            metrics,
+            _lock: lock,
+            checked,
+        })
     }
 
     /// The address people type.
@@ -99,9 +163,24 @@ impl Server {
         &self.checked.config.server.alias_urls
     }
 
+    /// Where ORCA's programs renew, if they may.
+    pub fn orca_url(&self) -> Option<&str> {
+        self.orca.as_ref().map(|(_, settings)| settings.url.as_str())
+    }
+
+    /// Where EST is spoken to programs that are not up to the portal's TLS; the portal's own address where there is no such place.
+    pub fn est_url(&self) -> &str {
+        self.est.as_ref().map_or(&self.checked.config.server.url, |(_, settings)| &settings.url)
+    }
+
     /// Where `/metrics` is.
     pub fn operations_address(&self) -> SocketAddr {
         self.operations.local_address()
+    }
+
+    /// Where certificate status is answered here, if it is.
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.status.as_ref().map(|(listener, _)| listener.local_address())
     }
 
     /// Serves until SIGTERM or Ctrl-C, then drains.
@@ -109,8 +188,9 @@ impl Server {
         let signals = StopSignals::catch()?; // before anybody can be told that we are ready
         let (stop, stopped) = watch::channel(false);
         let health = self.health();
-        let portal = tegata_web::router(self.web_state(health.clone()))
-            .layer(from_fn_with_state(self.feed.clone(), notice_first_use));
+        let web_state = Arc::new(self.web_state(health.clone()));
+        let portal =
+            tegata_web::router(web_state.clone()).layer(from_fn_with_state(self.feed.clone(), notice_first_use));
         let operations = operations_router(self.metrics.clone(), health);
         let settings = &self.checked.config.server;
         let limits = Limits {
@@ -119,11 +199,34 @@ impl Server {
             drain_timeout: Duration::from_secs(settings.drain_seconds),
             ..Limits::default()
         };
+        let status = self.status.map(|(listener, ocsp)| {
+            tokio::spawn(serve_status(listener, ocsp, self.authority.clone(), wait(stopped.clone())))
+        });
         let plain_limits = Limits { drain_timeout: Duration::from_secs(1), ..Limits::default() };
         let jobs = tokio::spawn(self.feed.clone().follow(self.store.commits()));
         let sweeper = tokio::spawn(sweep(self.authority.clone()));
-        let keeper =
-            tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), self.certificate.clone()));
+        let keep = |names, certificate| {
+            tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), names, certificate))
+        };
+        let mut background = vec![jobs, sweeper, keep(settings.names(), self.certificate.clone())];
+        let first_use = from_fn_with_state(self.feed.clone(), notice_first_use);
+        let mut others = Vec::new();
+        if let Some((door, orca)) = self.orca {
+            background.push(keep(door.names, door.certificate));
+            let programs = tegata_web::orca_router(orca_state(&orca, self.authority.clone())).layer(first_use.clone());
+            // These programs send a few bytes and go; nothing of theirs is worth waiting for.
+            let limits = Limits { max_body_bytes: 4096, idle_timeout: Duration::from_secs(10), ..limits.clone() };
+            tracing::info!(address = %door.listener.local_address(), url = orca.url, "open for ORCA's programs");
+            let served = door.listener.serve(Door::OldPrograms(door.front), limits, programs, wait(stopped.clone()));
+            others.push(tokio::spawn(served));
+        }
+        if let Some((door, est)) = self.est {
+            background.push(keep(door.names, door.certificate));
+            let programs = tegata_web::programs_router(web_state).layer(first_use);
+            tracing::info!(address = %door.listener.local_address(), url = est.url, "open for EST");
+            let served = door.listener.serve(Door::Tls(door.front), limits.clone(), programs, wait(stopped.clone()));
+            others.push(tokio::spawn(served));
+        }
         tracing::info!(address = %self.listener.local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);
         let door = self.listener.serve(Door::Tls(self.front.clone()), limits, portal, wait(stopped.clone()));
@@ -135,7 +238,13 @@ impl Server {
         stop.send_replace(true);
         door.await?;
         plain.await?;
-        for job in [jobs, sweeper, keeper] {
+        for other in others {
+            other.await?;
+        }
+        if let Some(status) = status {
+            status.await??;
+        }
+        for job in background {
             job.abort();
         }
         self.authority.close().await;
@@ -182,6 +291,50 @@ impl Server {
     }
 }
 
+/// The status listener's socket and the responder behind it, where the configuration wants them.
+async fn open_status(checked: &Checked, authority: &Authority) -> anyhow::Result<Option<(Listener, Ocsp)>> {
+    let Some(address) = checked.config.status.as_ref().and_then(|status| status.listen) else { return Ok(None) };
+    let listener = Listener::bind(address).await.context("status.listen")?;
+    Ok(Some((listener, Ocsp::open(authority.clone()).await.context("no certificate for the OCSP responder")?)))
+}
+
+/// Certificate status and the CAs' certificates, in plain HTTP for everybody.
+async fn serve_status(
+    listener: Listener,
+    ocsp: Ocsp,
+    authority: Authority,
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let scope = Actor::System { job: "status" }.scope();
+    let mut certificates = vec![authority.ca().root.clone()];
+    for row in authority.reader().issuers(scope).await? {
+        certificates.push(IssuerCert::from_der(&row.der)?);
+    }
+    let limits = Limits {
+        max_body_bytes: tegata_pki::ocsp::MAX_REQUEST,
+        body_timeout: Duration::from_secs(5),
+        drain_timeout: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    tracing::info!(address = %listener.local_address(), "certificate status is answered");
+    let tending = tokio::spawn(tend(ocsp.clone()));
+    let service = tegata_web::status_service(StatusState { ocsp, certificates });
+    listener.serve(Door::Plain, limits, service, stopped).await;
+    tending.abort();
+    Ok(())
+}
+
+/// Signs again what begins to age, and replaces the responder's certificate in time.
+async fn tend(ocsp: Ocsp) {
+    let mut ticks = tokio::time::interval(STATUS_CHECK);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = ocsp.tend().await {
+            tracing::error!(%error, "answers about certificates were not signed ahead; it is tried again in a minute");
+        }
+    }
+}
+
 /// The operations port: health and metrics, in plain HTTP on loopback.
 fn operations_router(metrics: PrometheusHandle, health: HealthCheck) -> Router {
     tegata_web::health_router(health).route("/metrics", get(move || async move { metrics.render() }))
@@ -197,34 +350,36 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
-/// The certificate for browsers: from the configured files, or a fresh one of our own CA.
-async fn server_certificate(checked: &Checked, authority: &Authority) -> anyhow::Result<ServerCert> {
-    let settings = &checked.config.server;
+/// The certificate of a listener: from the configured files, or a fresh one of our own CA.
+async fn server_certificate(
+    checked: &Checked,
+    authority: &Authority,
+    names: &ServerNames,
+) -> anyhow::Result<ServerCert> {
     let now = SystemClock.now();
-    if let (Some(chain), Some(key)) = (&settings.certificate_file, &settings.key_file) {
+    if let Some((chain, key)) = &names.files {
         return Ok(ServerCert::from_files(&checked.path(chain), &checked.path(key), now)?);
     }
-    let issued = authority.issue_server(&settings.hosts).await.context("no server certificate for server.hosts")?;
+    let issued = authority.issue_server(&names.hosts).await.context("no server certificate for these hosts")?;
     Ok(ServerCert::from_der(issued.chain, &issued.key, now)?)
 }
 
 /// Looks at the certificate's files every few seconds, or replaces our own certificate before it ends.
-async fn keep_certificate(checked: Checked, authority: Authority, certificate: Arc<ServerCert>) {
-    let settings = &checked.config.server;
+async fn keep_certificate(checked: Checked, authority: Authority, names: ServerNames, certificate: Arc<ServerCert>) {
     let mut ticks = tokio::time::interval(CERTIFICATE_CHECK);
     let mut complaint = String::new();
     let mut not_before_next_try = SystemClock.now();
     loop {
         ticks.tick().await;
         let now = SystemClock.now();
-        let outcome = if settings.certificate_file.is_some() {
+        let outcome = if names.files.is_some() {
             certificate.reload_if_changed(now).map(|reload| match reload {
                 Reload::Replaced { not_after } => tracing::info!(%not_after, "the server certificate was read again"),
                 Reload::Unchanged => {}
             })
         } else if now >= not_before_next_try && is_due(&checked, &authority, &certificate) {
             not_before_next_try = now.plus_seconds(3600);
-            match authority.issue_server(&settings.hosts).await {
+            match authority.issue_server(&names.hosts).await {
                 Ok(issued) => certificate.replace(issued.chain, &issued.key, now),
                 Err(error) => {
                     tracing::error!(%error, "the server certificate could not be replaced; it is tried again in an hour");

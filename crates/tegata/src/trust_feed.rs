@@ -1,5 +1,5 @@
-//! Keeps the gate's picture of our certificates in step with the register, and remembers what a first handshake proves. The gate itself
-//! never asks the database.
+//! Keeps the gate's picture of our certificates, and the answers about them, in step with the register, and remembers what a first
+//! handshake proves. The gate itself never asks the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use tegata_authority::Authority;
+use tegata_authority::ocsp::Ocsp;
 use tegata_core::access::Actor;
 use tegata_core::id::IssuerId;
 use tegata_core::peer::Peer;
@@ -19,6 +20,9 @@ use tokio::sync::{Mutex, watch};
 /// How soon a change made by another process (`tegata cert revoke`) reaches the gate.
 const POLL: Duration = Duration::from_millis(250);
 
+/// For how long commits of this process are gathered before the register is looked at.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// The feed; cloned freely.
 #[derive(Clone)]
 pub struct TrustFeed(Arc<Inner>);
@@ -26,18 +30,19 @@ pub struct TrustFeed(Arc<Inner>);
 struct Inner {
     authority: Authority,
     trust: Trust,
+    ocsp: Option<Ocsp>,
     seen: AtomicI64,
     reachable: AtomicBool,
     turn: Mutex<()>,
 }
 
 impl TrustFeed {
-    /// Reads the first picture.
-    pub async fn start(authority: Authority, max_age_seconds: u64) -> anyhow::Result<Self> {
-        let (snapshot, version) = read(&authority).await?;
+    /// Reads the first picture. `ocsp` has given no answer yet.
+    pub async fn start(authority: Authority, max_age_seconds: u64, ocsp: Option<Ocsp>) -> anyhow::Result<Self> {
+        let (snapshot, version) = read(&authority, None).await?;
         let trust = Trust::new(snapshot, max_age_seconds);
         let (seen, reachable) = (AtomicI64::new(version), AtomicBool::new(true));
-        Ok(Self(Arc::new(Inner { authority, trust, seen, reachable, turn: Mutex::new(()) })))
+        Ok(Self(Arc::new(Inner { authority, trust, ocsp, seen, reachable, turn: Mutex::new(()) })))
     }
 
     /// What the gate looks at.
@@ -59,6 +64,8 @@ impl TrustFeed {
             if matches!(local, Ok(Err(_))) {
                 return; // the register is closed
             }
+            // Commits come in flocks: one look serves them all.
+            tokio::time::sleep(GATHER).await;
             let reader = self.0.authority.reader();
             let version = reader.data_version().await;
             let changed = local.is_ok() || version.as_ref().ok() != known.as_ref();
@@ -95,17 +102,20 @@ impl TrustFeed {
         if !aging && !outdated {
             return Ok(());
         }
-        let (snapshot, version) = read(&inner.authority).await?;
+        let (snapshot, version) = read(&inner.authority, inner.ocsp.as_ref()).await?;
         inner.trust.replace(snapshot);
         inner.seen.store(version, Ordering::Relaxed);
         Ok(())
     }
 }
 
-async fn read(authority: &Authority) -> anyhow::Result<(TrustSnapshot, i64)> {
+async fn read(authority: &Authority, ocsp: Option<&Ocsp>) -> anyhow::Result<(TrustSnapshot, i64)> {
     let scope = Actor::System { job: "gate" }.scope();
     let as_of = authority.now();
     let rows = authority.reader().trust_rows(scope, as_of).await?;
+    if let Some(ocsp) = ocsp {
+        ocsp.heed(&rows.revoked);
+    }
     let issuers = authority.reader().issuers(scope).await?;
     let issuers: Result<Vec<(IssuerId, IssuerCert)>, _> =
         issuers.into_iter().map(|row| IssuerCert::from_der(&row.der).map(|cert| (row.id, cert))).collect();

@@ -212,6 +212,7 @@ mod tests {
             "format-",
             "permit-",
             "trouble-",
+            "api-",
         ];
         let text = crate_text();
         for key in keys(Lang::Ja).keys().filter(|key| !made.iter().any(|start| key.starts_with(start))) {

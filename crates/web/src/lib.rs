@@ -1,6 +1,6 @@
-//! Everything a browser or a client program asks of us: the portal, its sessions, its words, EST. Reads the [`Peer`](tegata_core::peer::Peer) that the listener put
-//! into each request, asks `tegata_authority`, and answers with pages that work without JavaScript. Decides nothing about certificates,
-//! begins no write, signs nothing.
+//! Everything a browser or a program asks of us: the portal, its sessions, its words, EST, the protocol of ORCA's programs, the status of
+//! certificates. Reads the [`Peer`](tegata_core::peer::Peer) that the listener put into each request, asks `tegata_authority`, and answers
+//! with pages that work without JavaScript. Decides nothing about certificates, begins no write, signs nothing.
 
 mod api;
 mod assets;
@@ -27,6 +27,8 @@ use tegata_authority::Authority;
 use tegata_core::secret::{Entropy, Secret};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use api::ocsp::{StatusState, ca_certificate_path, status_service};
+pub use api::orca::{OrcaState, orca_router, program_refusal};
 pub use health::{Health, HealthCheck, health_router};
 
 /// What the pages are made from.
@@ -115,9 +117,13 @@ pub fn routes() -> Vec<(&'static str, &'static str)> {
     pages.chain(api::routes().into_iter().map(|route| (route.method, route.path))).collect()
 }
 
+/// The ways for programs alone, for a listener of their own. Expects a [`Peer`](tegata_core::peer::Peer) as [`router`] does.
+pub fn programs_router(state: Arc<WebState>) -> Router {
+    api::router().fallback(api::problem::no_such_address).layer(from_fn(headers::harden)).with_state(state)
+}
+
 /// The portal, and the ways for programs beside it. Expects a [`Peer`](tegata_core::peer::Peer) in the extensions of each request; without one, nobody was shown.
-pub fn router(state: WebState) -> Router {
-    let state: Shared = Arc::new(state);
+pub fn router(state: Arc<WebState>) -> Router {
     let ways =
         endpoints().into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.answer));
     ways.fallback(error::no_such_page)

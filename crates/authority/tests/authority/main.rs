@@ -2,6 +2,8 @@
 
 mod bed;
 mod login;
+mod ocsp;
+mod pickup;
 mod renewal;
 mod revocation;
 mod rollover;

@@ -2,6 +2,7 @@
 
 mod limits;
 mod metrics;
+mod old_programs;
 mod server_cert;
 mod shutdown;
 mod states;

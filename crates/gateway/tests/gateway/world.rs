@@ -212,6 +212,24 @@ impl Server {
     }
 
     pub async fn with_cert(ca: &Ca, cert: ServerCert, settings: TlsSettings, limits: Limits) -> Self {
+        Self::behind(Door::Tls, ca, cert, settings, limits).await
+    }
+
+    /// As the listener for old programs is.
+    pub async fn for_old_programs(ca: &Ca, limits: Limits) -> Self {
+        let identity = ca.server(at("2027-06-01"));
+        let cert = ServerCert::from_der(identity.chain, &identity.pkcs8, at(NOW)).expect("a server certificate");
+        let settings = TlsSettings { allow_tls12: Some("old programs".into()), ..TlsSettings::default() };
+        Self::behind(Door::OldPrograms, ca, cert, settings, limits).await
+    }
+
+    async fn behind(
+        door: fn(Arc<TlsFront>) -> Door,
+        ca: &Ca,
+        cert: ServerCert,
+        settings: TlsSettings,
+        limits: Limits,
+    ) -> Self {
         let clock = Arc::new(FixedClock::at(NOW));
         let trust = Trust::new(ca.snapshot(at(NOW)), MAX_AGE);
         let server_cert = Arc::new(cert);
@@ -225,7 +243,7 @@ impl Server {
         let shutdown = async move {
             let _ = stopped.await;
         };
-        let done = tokio::spawn(listener.serve(Door::Tls(front), limits, app(Arc::clone(&entered)), shutdown));
+        let done = tokio::spawn(listener.serve(door(front), limits, app(Arc::clone(&entered)), shutdown));
         Self { address, trust, clock, server_cert, entered, stop: Some(stop), done }
     }
 

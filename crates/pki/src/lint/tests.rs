@@ -49,13 +49,21 @@ fn whole(role: Role) -> Tbs {
         extensions.push(extension::ca_constraints((role == Role::Issuing).then_some(0)).expect("encodable"));
         extensions.push(extension::key_usage(KeyUsages::KeyCertSign | KeyUsages::CRLSign).expect("encodable"));
     } else {
-        let purpose = if role == Role::Client { oid::CLIENT_AUTH } else { oid::SERVER_AUTH };
+        let purpose = match role {
+            Role::Client => oid::CLIENT_AUTH,
+            Role::Responder => oid::OCSP_SIGNING,
+            _ => oid::SERVER_AUTH,
+        };
         let names = if role == Role::Client { vec![terminal()] } else { vec![dns("localhost"), dns("*.localhost")] };
         extensions.push(extension::key_usage(KeyUsages::DigitalSignature).expect("encodable"));
         extensions.push(extension::extended_key_usage(purpose).expect("encodable"));
-        extensions.push(extension::subject_alt_name(names, false).expect("encodable"));
+        if role == Role::Responder {
+            extensions.push(extension::ocsp_nocheck().expect("encodable"));
+        } else {
+            extensions.push(extension::subject_alt_name(names, false).expect("encodable"));
+        }
     }
-    if role != Role::Root {
+    if !matches!(role, Role::Root | Role::Responder) {
         extensions.extend(extension::addresses(&urls()).expect("encodable"));
     }
     Tbs {
@@ -115,7 +123,7 @@ fn set_subject(tbs: &mut Tbs, parts: [Option<&str>; 3]) {
 
 #[test]
 fn a_whole_certificate_of_each_role_breaks_no_rule() {
-    for role in [Role::Root, Role::Issuing, Role::Client, Role::Server] {
+    for role in [Role::Root, Role::Issuing, Role::Client, Role::Server, Role::Responder] {
         assert_eq!(check_rule(&whole(role), role), None, "{role:?}");
     }
 }
@@ -328,4 +336,17 @@ fn authority_info_access_4_2_2_1() {
         replace(tbs, kind, Ok(made.remove(0)));
     });
     breaks(Role::Client, rule, |tbs| one(tbs, kind).critical = true);
+}
+
+#[test]
+fn ocsp_no_check_rfc_6960_4_2_2_2_1() {
+    let kind = oid::OCSP_NOCHECK;
+    breaks(Role::Responder, Rule::OcspNoCheck, |tbs| extensions(tbs).retain(|one| one.extn_id != kind));
+    breaks(Role::Responder, Rule::OcspNoCheck, |tbs| one(tbs, kind).critical = true);
+    breaks(Role::Server, Rule::ExtensionKinds, |tbs| {
+        extensions(tbs).push(extension::ocsp_nocheck().expect("encodable"));
+    });
+    breaks(Role::Responder, Rule::ExtensionKinds, |tbs| {
+        extensions(tbs).extend(extension::addresses(&urls()).expect("encodable"));
+    });
 }

@@ -117,15 +117,15 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
          `tegata init` makes a real deployment",
         args.listen
     );
-    let listen = concrete(args.listen)?;
+    let ports = Ports::find(args.listen)?;
     if !args.dir.join(CONFIG_FILE).exists() {
-        stage(&args.dir, listen).await?;
+        stage(&args.dir, ports).await?;
     }
     let passphrase = Passphrase::new(std::fs::read(args.dir.join(PASSPHRASE_FILE))?)?;
     let cast: Cast = serde_json::from_slice(&std::fs::read(args.dir.join(CAST_FILE))?)?;
     let mut checked = deployment::config(&args.dir.join(CONFIG_FILE))?;
     serve::start_log(&checked);
-    move_to(&mut checked, listen);
+    move_to(&mut checked, ports);
     let server = serve::Server::bind(checked, &passphrase).await?;
     let ready = ready_document(&server, &cast);
     let ready_file = args.dir.join(READY_FILE);
@@ -145,21 +145,56 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     ended
 }
 
-/// Port 0 becomes a free port, so that it can be written into addresses.
-fn concrete(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
-    if listen.port() != 0 {
-        return Ok(listen);
-    }
-    Ok(std::net::TcpListener::bind(listen).and_then(|socket| socket.local_addr())?)
+/// Where the demo listens.
+#[derive(Clone, Copy)]
+struct Ports {
+    portal: SocketAddr,
+    orca: SocketAddr,
+    est: SocketAddr,
+    status: SocketAddr,
 }
 
-/// The demo may be started again on another port.
-fn move_to(checked: &mut Checked, listen: SocketAddr) {
+impl Ports {
+    /// Port 0 becomes a free port, so that it can be written into addresses. The programs' listeners have the next ports where those are free,
+    /// and free ones otherwise.
+    fn find(listen: SocketAddr) -> anyhow::Result<Self> {
+        use std::net::TcpListener;
+        let mut held = Vec::new(); // until all are known: no two are the same
+        let mut take = |port: u16| -> anyhow::Result<SocketAddr> {
+            let at = |port| TcpListener::bind(SocketAddr::new(listen.ip(), port));
+            let socket = at(port).or_else(|_| at(0))?;
+            let address = socket.local_addr()?;
+            held.push(socket);
+            Ok(address)
+        };
+        let beside = |step| if listen.port() == 0 { 0 } else { listen.port().checked_add(step).unwrap_or(0) };
+        let portal = if listen.port() == 0 { take(0)? } else { listen };
+        Ok(Self { portal, orca: take(beside(1))?, est: take(beside(2))?, status: take(0)? })
+    }
+}
+
+/// The demo may be started again on another port. Certificate status stays where the certificates say, unless somebody else is there now.
+fn move_to(checked: &mut Checked, ports: Ports) {
+    let Ports { portal: listen, orca, est, status: free } = ports;
+    if let Some(settings) = &mut checked.config.orca {
+        settings.listen = orca;
+        settings.url = format!("https://localhost:{}", orca.port());
+    }
+    if let Some(settings) = &mut checked.config.est {
+        settings.listen = est;
+        settings.url = format!("https://localhost:{}", est.port());
+    }
     let server = &mut checked.config.server;
     server.listen = listen;
     server.url = format!("https://localhost:{}", listen.port());
     server.alias_urls =
         ["alt1", "alt2"].iter().map(|name| format!("https://{name}.localhost:{}", listen.port())).collect();
+    if let Some(status) = &mut checked.config.status
+        && let Some(address) = status.listen
+        && std::net::TcpListener::bind(address).is_err()
+    {
+        (status.listen, status.url) = (Some(free), format!("http://{free}"));
+    }
 }
 
 /// The document that scripts read; paths are relative to it.
@@ -167,8 +202,10 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
     json!({
         "url": server.url(),
         "alias_urls": server.alias_urls(),
-        "est_url": server.url(),
+        "orca_url": server.orca_url(),
+        "est_url": server.est_url(),
         "operations_url": format!("http://{}", server.operations_address()),
+        "ocsp_url": server.status_address().map(|address| format!("http://{address}")),
         "ca_pem": "ca.pem",
         "config": CONFIG_FILE,
         "passphrase_file": PASSPHRASE_FILE,
@@ -178,7 +215,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
 }
 
 /// Makes the deployment beside `dir` and moves it into place when it is complete.
-async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+async fn stage(dir: &Path, ports: Ports) -> anyhow::Result<()> {
     if dir.exists() && std::fs::read_dir(dir).map(|mut d| d.next().is_some()).unwrap_or(true) {
         anyhow::bail!(
             "{} exists and is not a demo: nothing was changed; name another folder with --dir",
@@ -190,7 +227,7 @@ async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let passphrase = Passphrase::new(passphrase_text.expose().clone().into_bytes())?;
     let present = SystemClock.now();
     let clock = Arc::new(StageClock(AtomicI64::new(present.plus_years_jst(-4).0)));
-    init::create(&staging, &configuration(listen), "Tegata デモ認証局", &passphrase, &*clock).await?;
+    init::create(&staging, &configuration(ports), "Tegata デモ認証局", &passphrase, &*clock).await?;
     write_private(&staging.join(PASSPHRASE_FILE), format!("{}\n", passphrase_text.expose()).as_bytes())?;
     let checked = deployment::config(&staging.join(CONFIG_FILE))?;
     let store = deployment::register(&checked).await?;
@@ -205,7 +242,7 @@ async fn stage(dir: &Path, listen: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// The sample configuration, on loopback. The tiles lead to pages of the portal itself: no application stands behind this gate yet.
-fn configuration(listen: SocketAddr) -> String {
+fn configuration(Ports { portal: listen, orca, est, status }: Ports) -> String {
     let (start, _) = EXAMPLE.split_once("# Tiles of the master menu").unwrap_or((EXAMPLE, ""));
     let hosts = r#"["localhost", "alt1.localhost", "alt2.localhost", "127.0.0.1", "::1"]"#;
     let port = listen.port();
@@ -216,9 +253,19 @@ fn configuration(listen: SocketAddr) -> String {
         .replace("https://alt1.portal.example.jp", &format!("https://alt1.localhost:{port}"))
         .replace("https://alt2.portal.example.jp", &format!("https://alt2.localhost:{port}"))
         .replace("https://portal.example.jp", &format!("https://localhost:{port}"));
+    let programs = format!(
+        "[orca]\nlisten = \"{orca}\"\nurl = \"https://localhost:{}\"\nhosts = {hosts}\n\
+         allow_tls12 = \"demo: monsiaj speaks TLS 1.2 only\"\n\n\
+         [est]\nlisten = \"{est}\"\nurl = \"https://localhost:{}\"\nhosts = {hosts}\n\
+         allow_tls12 = \"demo: strongSwan 5.9 speaks TLS 1.2 unless it is told otherwise\"\n\n",
+        orca.port(),
+        est.port()
+    );
     settings
+        + &programs
         + "[[portal.application]]\nname_ja = \"この端末の証明書\"\nname_en = \"This terminal's certificate\"\nurl = \"/check\"\n\n\
            [[portal.application]]\nname_ja = \"操作ログ\"\nname_en = \"Operation log\"\nurl = \"/log\"\n"
+        + &format!("\n[status]\nlisten = \"{status}\"\nurl = \"http://{status}\"\n")
 }
 
 struct Stage<'a> {
@@ -385,11 +432,33 @@ mod tests {
 
     #[test]
     fn the_demo_configuration_is_valid_and_stays_on_loopback() {
-        let text = configuration("127.0.0.1:8443".parse().expect("an address"));
+        let [portal, orca, est, status] =
+            [8443, 8444, 8445, 8080].map(|port| SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), port));
+        let text = configuration(Ports { portal, orca, est, status });
         let checked = Checked::parse(&text, Path::new("tegata.toml"), Path::new("/tmp")).expect("valid");
         assert_eq!(checked.config.server.url, "https://localhost:8443");
         assert_eq!(checked.config.server.alias_urls[0], "https://alt1.localhost:8443");
         assert!(checked.config.server.hosts.contains(&"alt1.localhost".to_owned()));
         assert_eq!(checked.config.portal.application.len(), 2);
+        let orca = checked.config.orca.expect("there");
+        assert_eq!(orca.url, "https://localhost:8444");
+        assert!(orca.listen.ip().is_loopback() && orca.allow_tls12.is_some());
+        let est = checked.config.est.expect("there");
+        assert!(est.listen.ip().is_loopback() && est.url == "https://localhost:8445");
+        assert_eq!(checked.config.status.expect("switched on").url, "http://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn the_ports_differ_and_a_taken_one_is_left_alone() {
+        let find = |text: String| Ports::find(text.parse().expect("an address")).expect("ports");
+        let free = find("127.0.0.1:0".into());
+        let mut ports = [free.portal, free.orca, free.est, free.status].map(|at| at.port());
+        ports.sort_unstable();
+        assert!(ports[0] != 0 && ports.windows(2).all(|two| two[0] != two[1]), "{ports:?}");
+        let taken =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr().map(|at| (socket, at)));
+        let (_socket, at) = taken.expect("a free port");
+        let beside = find(format!("127.0.0.1:{}", at.port() - 1));
+        assert!(beside.portal.port() == at.port() - 1 && beside.orca != at && beside.orca.port() != 0);
     }
 }

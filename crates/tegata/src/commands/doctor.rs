@@ -38,6 +38,7 @@ pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
     tls(&checked, &mut findings);
     files(&checked, &mut findings);
     issuing_ca(&checked, &mut findings);
+    status(&checked, &mut findings);
     database(&checked, &mut findings);
     match deployment::register(&checked).await {
         Ok(store) => register(&store.reader(), &mut findings).await?,
@@ -92,6 +93,24 @@ fn tls(checked: &Checked, findings: &mut Vec<Finding>) {
             "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
         ),
     });
+    if let Some(orca) = &checked.config.orca {
+        findings.push(match &orca.allow_tls12 {
+            None => advice(
+                "the listener for ORCA's programs speaks TLS 1.3 only: monsiaj cannot connect to it",
+                "write the reason into orca.allow_tls12 if monsiaj is in use",
+            ),
+            Some(reason) => advice(
+                format!("TLS 1.2 is on for ORCA's programs (orca.allow_tls12): {reason}"),
+                "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
+            ),
+        });
+    }
+    if let Some(reason) = checked.config.est.as_ref().and_then(|est| est.allow_tls12.as_ref()) {
+        findings.push(advice(
+            format!("TLS 1.2 is on for EST (est.allow_tls12): {reason}"),
+            "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
+        ));
+    }
     if checked.config.server.alias_urls.is_empty() {
         findings.push(advice(
             "no alias host name: 「証明書を選び直す」 can only say \"close the browser\"",
@@ -122,7 +141,8 @@ fn files(checked: &Checked, findings: &mut Vec<Finding>) {
     let mut private = vec![keys.join("issuing.sealed"), keys.join("vault.sealed")];
     private.extend(checked.database().iter().filter_map(|database| database.file().map(Path::to_owned)));
     private.extend(checked.config.store.password_file.as_ref().map(|path| checked.path(path)));
-    private.extend(checked.config.server.key_file.as_ref().map(|path| checked.path(path)));
+    let orca = checked.config.orca.as_ref().and_then(|orca| orca.key_file.as_ref());
+    private.extend(checked.config.server.key_file.iter().chain(orca).map(|path| checked.path(path)));
     for path in private {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match std::fs::metadata(&path) {
@@ -159,6 +179,20 @@ fn issuing_ca(checked: &Checked, findings: &mut Vec<Finding>) {
         )
     } else {
         good(format!("the issuing CA lives until {}", validity.not_after))
+    });
+}
+
+fn status(checked: &Checked, findings: &mut Vec<Finding>) {
+    findings.push(match &checked.config.status {
+        None => advice(
+            "certificate status (OCSP) is not answered: programs of others cannot tell that a certificate is revoked",
+            "fill in [status] (listen, url) if there are such programs; only certificates made after that name the address",
+        ),
+        Some(status) if status.listen.is_none() => advice(
+            format!("certificates name {} for their status, which this node does not answer", status.url),
+            "see that another node does, or set status.listen",
+        ),
+        Some(status) => good(format!("certificate status is answered at {}", status.url)),
     });
 }
 

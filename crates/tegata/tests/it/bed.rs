@@ -65,7 +65,7 @@ pub fn now() -> Timestamp {
     RealClock.now()
 }
 
-fn free_port() -> SocketAddr {
+pub fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free port on loopback")
 }
 

@@ -116,7 +116,7 @@ fn init_never_touches_a_folder_with_something_in_it_and_leaves_nothing_half_made
 fn the_doctor_names_weaknesses_with_their_remedy() {
     let bed = Bed::new();
     let config = std::fs::read_to_string(bed.config()).expect("readable");
-    let weak = config.replace("# allow_tls12 = ", "allow_tls12 = ").replacen(
+    let weak = config.replacen("# allow_tls12 = ", "allow_tls12 = ", 1).replacen(
         "key_kinds = [\"p256\"]",
         "key_kinds = [\"rsa2048\"]",
         1,

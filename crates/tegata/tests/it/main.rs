@@ -5,4 +5,6 @@ mod bed;
 mod commands;
 mod faults;
 mod kill;
+mod orca;
+mod status;
 mod walk;

@@ -1,6 +1,8 @@
 //! What programs ask of us: no cookies, no pages, no redirects. Each interface is a file of its own, with its routes.
 
 pub(crate) mod est;
+pub(crate) mod ocsp;
+pub(crate) mod orca;
 pub(crate) mod problem;
 pub(crate) mod v1;
 

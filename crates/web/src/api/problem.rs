@@ -23,6 +23,7 @@ const QUOTA_SECONDS: u32 = 3600;
 
 /// The kinds of trouble. Their words never change; programs may rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the code in them is the enrolment code")]
 pub(crate) enum Code {
     NoCertificate,
     Foreign,
@@ -49,12 +50,17 @@ pub(crate) enum Code {
     BadRequest,
     NoSuchCertificate,
     NoSuchMethod,
+    NoSuchAddress,
+    NotForBrowsers,
+    NotJson,
+    NoFile,
+    FileOver,
     Internal,
 }
 
 impl Code {
     /// Every kind with its word and its status.
-    const ALL: [(Self, &'static str, StatusCode); 26] = [
+    const ALL: [(Self, &'static str, StatusCode); 31] = [
         (Self::NoCertificate, "no-certificate", StatusCode::UNAUTHORIZED),
         (Self::Foreign, "foreign-certificate", StatusCode::FORBIDDEN),
         (Self::Expired, "expired-certificate", StatusCode::FORBIDDEN),
@@ -80,6 +86,11 @@ impl Code {
         (Self::BadRequest, "bad-request", StatusCode::BAD_REQUEST),
         (Self::NoSuchCertificate, "no-such-certificate", StatusCode::NOT_FOUND),
         (Self::NoSuchMethod, "no-such-method", StatusCode::METHOD_NOT_ALLOWED),
+        (Self::NoSuchAddress, "no-such-address", StatusCode::NOT_FOUND),
+        (Self::NotForBrowsers, "not-for-browsers", StatusCode::FORBIDDEN),
+        (Self::NotJson, "not-json", StatusCode::BAD_REQUEST),
+        (Self::NoFile, "no-file", StatusCode::NOT_FOUND),
+        (Self::FileOver, "file-over", StatusCode::GONE),
         (Self::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR),
     ];
 
@@ -183,6 +194,11 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// No such way exists.
+pub(crate) async fn no_such_address() -> Problem {
+    Problem::new(Code::NoSuchAddress, "nothing answers at this address")
 }
 
 /// A way exists, not for this method.

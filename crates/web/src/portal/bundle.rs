@@ -57,7 +57,7 @@ pub(crate) async fn waiting(state: &Shared, login: &LoggedIn) -> Result<Bundle, 
 /// What a failed attempt to open a bundle means.
 pub(crate) fn failed(error: BundleError) -> Failure {
     match error {
-        BundleError::None => Failure::NoBundle,
+        BundleError::None | BundleError::TooOften => Failure::NoBundle,
         BundleError::Internal(error) => Failure::internal("opening a bundle", &error),
     }
 }

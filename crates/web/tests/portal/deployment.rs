@@ -9,7 +9,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
-use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, Rules};
+use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, PickUpRules, Rules};
 use tegata_core::access::{Actor, Role};
 use tegata_core::cert::{CertRecord, RevocationReason};
 use tegata_core::id::Fingerprint;
@@ -22,7 +22,7 @@ use tegata_core::time::{Clock, Timestamp};
 use tegata_pki::issue::Urls;
 use tegata_store::{Database, OpenMode, Store};
 use tegata_testkit::{FixedClock, Register, SeededEntropy};
-use tegata_web::{Health, PortalConfig, Tile, WebState, router};
+use tegata_web::{Health, OrcaState, PortalConfig, Tile, WebState, orca_router, router};
 use tower::ServiceExt;
 
 pub const USER: &str = "uketsuke";
@@ -71,7 +71,7 @@ impl Deployment {
             let terminal = authority.add_terminal(&operator, customer, None, name).await.expect("registered");
             certificates.push(issue(&authority, &operator, &terminal, end).await);
         }
-        let router = router(state(&authority));
+        let router = router(Arc::new(state(&authority)));
         let [due, fresh, other] = certificates.try_into().expect("three terminals");
         Self { router, authority, clock, due, fresh, other, operator, _folder: folder, _register: register }
     }
@@ -106,6 +106,16 @@ impl Deployment {
             cookies: BTreeMap::new(),
             token: String::new(),
         }
+    }
+
+    /// A program of ORCA's that shows what this browser shows, at the listener for programs.
+    pub fn program(&self, browser: &Browser) -> Browser {
+        let state = OrcaState {
+            authority: self.authority.clone(),
+            rules: PickUpRules { window: None, seconds: 900, downloads: 5 },
+            url: "https://localhost:8444".into(),
+        };
+        Browser { router: orca_router(state), ..browser.clone() }
     }
 
     /// A certificate that our CA signed but the register does not know.

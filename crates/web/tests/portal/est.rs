@@ -156,7 +156,7 @@ async fn bodies_are_base64_in_lines_or_not_and_everything_else_is_refused_with_a
         async move { send(&mut program, REENROLL, &body, &[]).await }
     };
     let pem = format!("-----BEGIN CERTIFICATE REQUEST-----\n{}\n-----END CERTIFICATE REQUEST-----\n", wrapped("\n"));
-    for wrong in [vec![], request.clone(), b"hello".to_vec(), pem.into_bytes(), text[..200].as_bytes().to_vec()] {
+    for wrong in [vec![], request.clone(), b"hello".to_vec(), pem.into_bytes(), text.as_bytes()[..200].to_vec()] {
         let answer = refused(wrong).await;
         assert_eq!((answer.status, code_of(&answer).as_str()), (StatusCode::BAD_REQUEST, "bad-request"));
     }

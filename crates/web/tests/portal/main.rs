@@ -5,4 +5,5 @@ mod coverage;
 mod deployment;
 mod est;
 mod forms;
+mod orca;
 mod walk;
