@@ -5,12 +5,13 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use tegata_core::secret::Entropy;
+use tegata_core::secret::{Entropy, random};
 use tegata_core::time::Timestamp;
 
 use crate::files::{self, FileError, Lock};
 use crate::hooks::Hooks;
 use crate::round::Round;
+use crate::schedule::{self, Draw};
 use crate::settings::{Settings, SettingsError};
 use crate::slot::slots;
 use crate::state::State;
@@ -164,6 +165,7 @@ impl Agent {
             state: &mut view.state,
             ahead: &ahead,
             trust_is_fresh: false,
+            next_look: schedule::next_check(now, Draw(u32::from_le_bytes(random(world.entropy)))),
             world,
             hooks,
             scratch: &scratch,

@@ -35,11 +35,20 @@ pub(crate) struct Round<'a> {
     pub(crate) ahead: &'a Cell<Option<i64>>,
     /// The CAs were asked for in this round.
     pub(crate) trust_is_fresh: bool,
+    /// When to look again at what is looked at in this round: one draw for all, so that they stay together.
+    pub(crate) next_look: Timestamp,
     pub(crate) world: &'a World<'a>,
     pub(crate) hooks: Hooks,
     pub(crate) scratch: &'a Path,
     pub(crate) now: Timestamp,
     pub(crate) news: Vec<String>,
+}
+
+/// The certificate that is in use.
+#[derive(Default)]
+struct Held {
+    number: u32,
+    current: Option<Credential>,
 }
 
 /// What a try came to.
@@ -71,23 +80,22 @@ impl Round<'_> {
             return (Outcome::Good, Timestamp(i64::MAX)); // the identity says what is wrong and when to go on
         }
         let mut memory = self.state.slot(slot.name);
-        match self.attempt(slot, &mut memory, urge) {
+        let mut held = Held::default();
+        match self.attempt(slot, &mut held, &mut memory, urge) {
             Ok(Progress::Waiting) => {}
             Ok(Progress::Done) => {
                 (memory.failures, memory.retry_at, memory.setback, memory.told_at) = (0, None, None, None);
             }
             Err(setback) => self.note(slot, &mut memory, setback),
         }
-        let current = slot.generations.current().and_then(|number| slot.generations.load(number, self.trust));
-        let current = current.ok().flatten();
-        self.warn(slot, &mut memory, current.as_ref());
+        self.warn(slot, &mut memory, held.current.as_ref());
         let outcome = match &memory.setback {
             None => Outcome::Good,
             Some(setback) if setback.needs_human() => Outcome::Human,
             Some(_) => Outcome::Later,
         };
         let looks = memory.next_check.unwrap_or(self.now);
-        let next = match (memory.retry_at, &current) {
+        let next = match (memory.retry_at, &held.current) {
             (Some(at), _) => at,
             (None, Some(current)) => looks.min(schedule::renewal(current.validity(), memory.window, memory.draw)),
             (None, None) => looks,
@@ -99,11 +107,19 @@ impl Round<'_> {
     /// Whether a store has no certificate, and nothing is there by which it could get one.
     fn waits_for_identity(&self, slot: &Slot<'_>) -> Result<bool, Setback> {
         let number = slot.generations.current()?.max(slot.generations.candidate()?);
-        Ok(number == 0 && self.valid_credential(slot, None)?.is_none())
+        Ok(number == 0 && self.any_valid()?.is_none())
     }
 
-    fn attempt(&mut self, slot: &Slot<'_>, memory: &mut SlotState, urge: Urge<'_>) -> Result<Progress, Setback> {
+    fn attempt(
+        &mut self,
+        slot: &Slot<'_>,
+        held: &mut Held,
+        memory: &mut SlotState,
+        urge: Urge<'_>,
+    ) -> Result<Progress, Setback> {
         let now = self.now;
+        held.number = slot.generations.current()?;
+        held.current = slot.generations.load(held.number, self.trust)?;
         let forced = match urge {
             Urge::Now(name) => name.is_none_or(|name| name == slot.name),
             Urge::Due | Urge::Start => false,
@@ -111,60 +127,51 @@ impl Round<'_> {
         if !forced && memory.retry_at.is_some_and(|at| now < at) {
             return Ok(Progress::Waiting);
         }
-        let mut number = slot.generations.current()?;
-        let mut current = slot.generations.load(number, self.trust)?;
-        if memory.generation != number {
+        if memory.generation != held.number {
             let deployed = memory.deployed;
-            *memory = SlotState { generation: number, draw: self.draw(), deployed, ..SlotState::default() };
+            *memory = SlotState { generation: held.number, draw: self.draw(), deployed, ..SlotState::default() };
         }
         let candidate = slot.generations.candidate()?;
         let pending_code = slot.pending(now)?.is_some_and(|pending| pending.code.is_some());
-        if candidate == 0 {
-            let due = match &current {
-                None => true,
-                Some(_) if forced || pending_code => true,
-                Some(cert) => self.is_due(slot, cert, memory, urge)?,
-            };
-            if due {
-                let fetched = self.obtain(slot, current.as_ref())?;
-                (number, current) = self.finish(slot, fetched, current.map(|cert| (number, cert)), memory)?;
-            }
-        } else {
-            (number, current) = self.finish(slot, candidate, current.map(|cert| (number, cert)), memory)?;
+        let due = match &held.current {
+            _ if candidate != 0 => false,
+            None => true,
+            Some(_) if forced || pending_code => true,
+            Some(cert) => self.is_due(cert, memory, urge)?,
+        };
+        if due {
+            let fetched = self.obtain(slot, held.current.as_ref())?;
+            self.finish(slot, fetched, held, memory)?;
+        } else if candidate != 0 {
+            self.finish(slot, candidate, held, memory)?;
         }
-        if let Some(current) = &current {
-            self.deploy(slot, number, current, memory)?;
+        if let Some(current) = &held.current {
+            self.deploy(slot, held.number, current, memory)?;
         }
         Ok(Progress::Done)
     }
 
     /// Asks the server about a certificate when it is time to; gives whether it is to be renewed in this round.
-    fn is_due(
-        &mut self,
-        slot: &Slot<'_>,
-        current: &Credential,
-        memory: &mut SlotState,
-        urge: Urge<'_>,
-    ) -> Result<bool, Setback> {
+    fn is_due(&mut self, current: &Credential, memory: &mut SlotState, urge: Urge<'_>) -> Result<bool, Setback> {
         let now = self.now;
         let started = urge == Urge::Start && memory.last_check.is_none_or(|at| now.0 - at.0 >= RECENT_SECONDS);
         let asks = started || memory.next_check.is_none_or(|at| now >= at);
-        let asked = if asks { self.ask(slot, current, memory) } else { Ok(()) };
+        let asked = if asks { self.ask(current, memory) } else { Ok(()) };
         // What is due is renewed even where the server cannot say when it would like that.
         let due = now >= schedule::renewal(current.validity(), memory.window, memory.draw);
         if due { Ok(true) } else { asked.map(|()| false) }
     }
 
     /// Asks when a certificate should be renewed, and learns new CAs on the way.
-    fn ask(&mut self, slot: &Slot<'_>, current: &Credential, memory: &mut SlotState) -> Result<(), Setback> {
+    fn ask(&mut self, current: &Credential, memory: &mut SlotState) -> Result<(), Setback> {
         let now = self.now;
         if !self.trust_is_fresh {
             self.refresh_trust()?;
         }
-        let shown = self.valid_credential(slot, Some(current))?;
-        let advice = self.server().renewal_info(current, shown.as_ref().unwrap_or(current))?;
+        let other = if current.is_valid(now) { None } else { self.any_valid()? };
+        let advice = self.server().renewal_info(current, other.as_ref().unwrap_or(current))?;
         memory.last_check = Some(now);
-        let usual = schedule::next_check(now, self.draw());
+        let usual = self.next_look;
         memory.next_check = Some(match &advice {
             Some(advice) => advice.ask_again.map_or(usual, |seconds| {
                 // Between a minute and a day, whatever the server says; and never all agents at once.
@@ -189,12 +196,8 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// A certificate of the terminal that can be shown now: the one that is meant, the identity, or any other.
-    fn valid_credential(&self, slot: &Slot<'_>, current: Option<&Credential>) -> Result<Option<Credential>, Setback> {
-        if current.is_some_and(|cert| cert.is_valid(self.now)) {
-            let number = slot.generations.current()?;
-            return Ok(slot.generations.load(number, self.trust)?);
-        }
+    /// A certificate of the terminal that can be shown now: the identity's, or any other.
+    fn any_valid(&self) -> Result<Option<Credential>, Setback> {
         for other in self.slots {
             for number in [other.generations.current()?, other.generations.candidate()?] {
                 if let Some(cert) = other.generations.load(number, self.trust)?
@@ -209,13 +212,16 @@ impl Round<'_> {
 
     /// Gets a new certificate and puts it down as a generation that is not current yet.
     fn obtain(&mut self, slot: &Slot<'_>, current: Option<&Credential>) -> Result<u32, Setback> {
-        let shown = self.valid_credential(slot, current)?;
-        let like = current.or(shown.as_ref());
+        // The certificate that is renewed, while it can be shown; else whatever else there is.
+        let valid = current.filter(|current| current.is_valid(self.now));
+        let other = if valid.is_some() { None } else { self.any_valid()? };
+        let shown = valid.or(other.as_ref());
+        let like = current.or(shown);
         let pending = match slot.pending(self.now)? {
             Some(pending) => pending,
             None => slot.prepare(like, None, self.now)?,
         };
-        let proof = match (&pending.code, &shown, current) {
+        let proof = match (&pending.code, shown, current) {
             (Some(code), _, _) => Proof::Code(code),
             (None, Some(shown), Some(_)) => Proof::Renewed(shown),
             (None, Some(shown), None) => Proof::Certificate(shown),
@@ -227,7 +233,7 @@ impl Round<'_> {
             }
         };
         let mut answer = self.server().enroll(slot.purpose, &proof, &pending.request);
-        if let (Err(setback), Some(shown)) = (&answer, &shown)
+        if let (Err(setback), Some(shown)) = (&answer, shown)
             && setback.code == "nothing-to-renew"
         {
             answer = self.server().enroll(slot.purpose, &Proof::Certificate(shown), &pending.request);
@@ -271,13 +277,7 @@ impl Round<'_> {
     }
 
     /// Proves a fetched generation by a handshake of its own, puts it into its stores, and makes it the current one.
-    fn finish(
-        &mut self,
-        slot: &Slot<'_>,
-        number: u32,
-        old: Option<(u32, Credential)>,
-        memory: &mut SlotState,
-    ) -> Result<(u32, Option<Credential>), Setback> {
+    fn finish(&mut self, slot: &Slot<'_>, number: u32, held: &mut Held, memory: &mut SlotState) -> Result<(), Setback> {
         let Some(new) = slot.generations.load(number, self.trust)? else {
             slot.generations.discard(number)?;
             let text = format!("generation {number} on disk cannot be used and was thrown away");
@@ -293,11 +293,10 @@ impl Round<'_> {
             _ => Err(setback),
         })?;
         self.state.terminal_name = Some(checked.terminal.name);
-        let (generation, before) =
-            (slot.generations.path(number), old.as_ref().map(|(number, _)| slot.generations.path(*number)));
+        let (generation, before) = (slot.generations.path(number), slot.generations.path(held.number));
         let around = Surroundings { entropy: self.world.entropy, scratch: self.scratch, generation: &generation };
+        let old = held.current.as_ref().map(|old| (old, before.as_path()));
         for (name, settings) in &slot.stores {
-            let old = old.as_ref().map(|(_, cert)| cert).zip(before.as_deref());
             store::replace(&*store::open(settings), name, &new, old, &around)
                 .map_err(|error| Setback::new("store", format!("store {name}: {error}"), Remedy::Local))?;
         }
@@ -315,7 +314,8 @@ impl Round<'_> {
             slot.name,
             new.about().not_after.jst_text()
         ));
-        Ok((number, Some(new)))
+        (held.number, held.current) = (number, Some(new));
+        Ok(())
     }
 
     /// What comes after a switch: leftovers go, and the hook is called. Done again until it succeeds.

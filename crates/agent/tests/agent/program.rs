@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -284,4 +285,46 @@ fn a_proxy_is_gone_through() {
     let output = desk.enroll(&["--proxy", &proxy]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert!(used.load(Ordering::SeqCst) >= 5);
+}
+
+#[test]
+fn killed_at_any_moment_it_goes_on_and_the_published_pair_always_belongs_together() {
+    let desk = Desk::new();
+    assert_eq!(desk.enroll(&[]).status.code(), Some(0));
+    let (mut killed, mut done) = (0, 0);
+    for delay in (0..60).step_by(3) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tegata-agent"));
+        command
+            .arg("--dir")
+            .arg(desk.place("agent"))
+            .args(["renew", "--now"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program starts");
+        thread::sleep(Duration::from_millis(delay));
+        if child.try_wait().expect("known").is_none() {
+            child.kill().expect("killed");
+            killed += 1;
+        } else {
+            done += 1;
+        }
+        child.wait().expect("it ended");
+        let combined = desk.place("agent/published/current/combined.pem");
+        let read = |arguments: &[&str]| {
+            let output =
+                Command::new("openssl").args(arguments).arg("-in").arg(&combined).output().expect("openssl runs");
+            assert!(output.status.success(), "{}", text(&output));
+            output.stdout
+        };
+        assert_eq!(read(&["x509", "-noout", "-pubkey"]), read(&["pkey", "-pubout"]), "after {delay} ms");
+    }
+    assert!(killed >= 3, "{killed} killed, {done} done");
+    // What was begun is finished, and then all is well.
+    let output = desk.run(&["renew", "--now"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let output = desk.run(&["doctor"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let status: serde_json::Value = serde_json::from_slice(&desk.run(&["status", "--json"]).stdout).expect("JSON");
+    let newest = desk.portal.issued(Purpose::Client).last().expect("issued").serial.to_string();
+    assert_eq!(status["certificates"][1]["serial"], newest);
 }
