@@ -53,8 +53,11 @@ impl Authority {
         Ok(Some(RenewalInfo { window, explanation_url }))
     }
 
-    /// The window in force for a certificate: wide open where the operator has said so.
-    pub(crate) async fn window_in_force(&self, cert: &CertRecord, window: Days) -> Result<Days, StoreError> {
+    /// The window in force for a certificate: wide open where the operator has said so. The register is asked only where it matters.
+    pub(crate) async fn window_now(&self, cert: &CertRecord, window: Days) -> Result<Days, StoreError> {
+        if cert.not_after.jst_days_from(self.now()) <= window {
+            return Ok(window);
+        }
         let advice = self.0.reader.advice_for(cert.customer, cert.terminal).await?;
         Ok(renewal::window_in_force(cert, window, advice.map(|row| row.advice).as_ref()))
     }

@@ -45,7 +45,7 @@ pub use issue::{IssueError, IssuingCa, ServerCertificate};
 pub use keypool::KeyPool;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
 pub use pickup::{PickUp, PickUpError, PickUpRules};
-pub use rekey::{Issued, ProgramError, Proof};
+pub use rekey::{Issued, KeyAndCertificate, ProgramError, Proof};
 pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, RenewalView};
 pub use revoke::RevokeError;
 

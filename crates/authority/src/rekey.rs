@@ -13,6 +13,7 @@ use tegata_core::invitation::{Code, InvitationError};
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::{KeyKind, Profile, Purpose};
 use tegata_core::renewal::{self, Permit, PermitError};
+use tegata_core::secret::Secret;
 use tegata_core::terminal::Terminal;
 use tegata_core::time::{Days, Timestamp};
 use tegata_pki::csr::{Csr, NameMismatch};
@@ -21,7 +22,7 @@ use tegata_pki::key::PublicKey;
 use tegata_store::{KeyGuard, StoreError, Tx};
 
 use crate::issue::{Order, record};
-use crate::{Authority, AuthorityError, Identity, RenewError, about};
+use crate::{Authority, AuthorityError, BundleError, Identity, RenewError, about};
 
 /// For how long the same key gets the same certificate, and within which a terminal's certificates are counted.
 const A_DAY: i64 = 86_400;
@@ -43,6 +44,14 @@ pub struct Issued {
     pub serial: Serial,
     /// Whether it was made just now; false where an earlier answer is repeated.
     pub new: bool,
+}
+
+/// A certificate with the key that we made for it.
+pub struct KeyAndCertificate {
+    /// The private key (PKCS#8).
+    pub key: Secret<Vec<u8>>,
+    /// The certificate (DER).
+    pub der: Vec<u8>,
 }
 
 /// Why a program got no certificate.
@@ -91,6 +100,15 @@ pub enum ProgramError {
 impl From<StoreError> for ProgramError {
     fn from(error: StoreError) -> Self {
         Self::Internal(error.into())
+    }
+}
+
+impl From<BundleError> for ProgramError {
+    fn from(error: BundleError) -> Self {
+        match error {
+            BundleError::Internal(error) => Self::Internal(error),
+            _ => Self::Internal(AuthorityError::Missing("bundle")), // made a moment ago
+        }
     }
 }
 
@@ -160,6 +178,29 @@ impl Authority {
         self.answer(found, Wish::by(&identity, profile, csr)).await
     }
 
+    /// Renews the presented certificate with a key that we make (RFC 7030 section 4.4): the bundle that a person would fetch as a file. The
+    /// request's own key is not certified.
+    pub async fn server_key(&self, presented: &PeerCert, csr: &Csr) -> Result<KeyAndCertificate, ProgramError> {
+        let identity = self.identify(presented).await?.ok_or(ProgramError::Unknown)?;
+        self.check_names(&identity, &identity.certificate, Purpose::Client, csr).await?;
+        self.renew_terminal(presented, None).await?;
+        let actor = identity.actor();
+        let row = self.waiting_row(&actor, identity.terminal.id).await?;
+        let (key, _) = self.open_row(&row)?;
+        let place = (identity.customer.id, identity.terminal.id);
+        let entry = about(self.entry(&actor, place, Action::BundleDownloaded, "key"), row.certificate.serial);
+        let id = row.certificate.id;
+        let write = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.mark_downloaded(id, entry.at).await?;
+                tx.append_audit(&entry).await.map(|_| ())
+            })
+        });
+        write.await?;
+        let der = self.0.reader.certificate_der(actor.scope(), id).await?;
+        Ok(KeyAndCertificate { key: key.pkcs8().clone(), der: der.ok_or(AuthorityError::Missing("certificate"))? })
+    }
+
     /// The profile of a purpose, if it certifies the request's kind of key.
     fn program_profile(&self, purpose: Purpose, csr: &Csr) -> Result<&Profile, ProgramError> {
         let profile = self.0.rules.profile(purpose).ok_or(ProgramError::NoAgents)?;
@@ -219,7 +260,7 @@ impl Authority {
         if let KeyGuard { answered: Some(cert), .. } = write.await? {
             return Ok(Found::Answered(cert));
         }
-        let window = self.window_in_force(renewed, profile.renewal_window()).await?;
+        let window = self.window_now(renewed, profile.renewal_window()).await?;
         ask(window).map(Found::Permit).map_err(|_| refused.into())
     }
 

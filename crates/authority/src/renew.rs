@@ -146,6 +146,7 @@ impl Authority {
         let actor = person.cloned().unwrap_or_else(|| identity.actor());
         let usual = self.0.rules.terminal_profile.renewal_window();
         let window = window.map_or(usual, |window| window.max(usual));
+        let window = self.window_now(&identity.certificate, window).await?;
         let permit = match renewal::permit(&identity.certificate, &identity.terminal, window, self.now()) {
             Ok(permit) => permit,
             Err(refused) => {
@@ -320,7 +321,7 @@ impl Authority {
         let now = self.now();
         let presented = &identity.certificate;
         let scope = identity.actor().scope();
-        let window = self.0.rules.terminal_profile.renewal_window();
+        let window = self.window_now(presented, self.0.rules.terminal_profile.renewal_window()).await?;
         let standing =
             renewal::standing(presented.revoked.is_some(), presented.not_before, presented.not_after, window, now);
         let mut certificates = self.0.reader.certificates_of_terminal(scope, identity.terminal.id).await?;

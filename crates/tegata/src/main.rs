@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod deployment;
 mod out;
+mod programs;
 mod serve;
 mod system;
 mod trust_feed;

@@ -10,24 +10,24 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tegata_authority::Authority;
 use tegata_authority::custody::Passphrase;
 use tegata_authority::ocsp::Ocsp;
-use tegata_authority::{Authority, PickUpRules};
 use tegata_core::access::Actor;
 use tegata_core::time::{Clock, Days};
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Listener};
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
-use tegata_gateway::trust::Trust;
 use tegata_pki::issuer::IssuerCert;
 use tegata_store::{ServeLock, Store};
-use tegata_web::{Health, HealthCheck, OrcaState, PortalConfig, StatusState, Tile, WebState};
+use tegata_web::{Health, HealthCheck, PortalConfig, StatusState, Tile, WebState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{Checked, Est, LogFormat, Orca, ServerNames};
+use crate::config::{Checked, LogFormat, ServerNames};
 use crate::deployment;
+use crate::programs::Programs;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::trust_feed::{TrustFeed, notice_first_use};
 
@@ -70,42 +70,11 @@ pub struct Server {
     front: Arc<TlsFront>,
     certificate: Arc<ServerCert>,
     listener: Listener,
-    orca: Option<(ProgramDoor, Orca)>,
-    est: Option<(ProgramDoor, Est)>,
+    programs: Programs,
     operations: Listener,
     status: Option<(Listener, Ocsp)>,
     metrics: PrometheusHandle,
     _lock: ServeLock,
-}
-
-/// A listener for programs, beside the portal's.
-struct ProgramDoor {
-    listener: Listener,
-    front: Arc<TlsFront>,
-    certificate: Arc<ServerCert>,
-    names: ServerNames,
-}
-
-impl ProgramDoor {
-    async fn bind(
-        (topic, listen, names, allow_tls12): (&'static str, SocketAddr, ServerNames, Option<String>),
-        checked: &Checked,
-        authority: &Authority,
-        trust: &Trust,
-    ) -> anyhow::Result<Self> {
-        let listener = Listener::bind(listen).await.context(topic)?;
-        let certificate = Arc::new(server_certificate(checked, authority, &names).await.context(topic)?);
-        let tls = TlsSettings { allow_tls12, ..TlsSettings::default() };
-        let front = TlsFront::new(tls, certificate.clone(), trust.clone(), Arc::new(SystemClock))?;
-        Ok(Self { listener, front, certificate, names })
-    }
-}
-
-fn orca_state(settings: &Orca, authority: Authority) -> OrcaState {
-    let Orca { window_days, pickup_minutes, pickup_downloads, .. } = *settings;
-    let rules =
-        PickUpRules { window: window_days.map(Days), seconds: pickup_minutes * 60, downloads: pickup_downloads };
-    OrcaState { authority, rules, url: settings.url.clone() }
 }
 
 impl Server {
@@ -124,15 +93,7 @@ impl Server {
         let status = open_status(&checked, &authority).await?;
         let ocsp = status.as_ref().map(|(_, ocsp)| ocsp.clone());
         let feed = TrustFeed::start(authority.clone(), max_age, ocsp).await?;
-        let bind = async |door| ProgramDoor::bind(door, &checked, &authority, feed.trust()).await;
-        let orca = match checked.config.orca.clone() {
-            Some(it) => Some((bind(("[orca]", it.listen, it.names(), it.allow_tls12.clone())).await?, it)),
-            None => None,
-        };
-        let est = match checked.config.est.clone() {
-            Some(it) => Some((bind(("[est]", it.listen, it.names(), it.allow_tls12.clone())).await?, it)),
-            None => None,
-        };
+        let programs = Programs::bind(&checked, &authority, feed.trust()).await?;
         let certificate = Arc::new(server_certificate(&checked, &authority, &settings.names()).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
@@ -143,8 +104,7 @@ impl Server {
             front,
             certificate,
             listener,
-            orca,
-            est,
+            programs,
             operations,
             status,
             metrics,
@@ -165,12 +125,12 @@ impl Server {
 
     /// Where ORCA's programs renew, if they may.
     pub fn orca_url(&self) -> Option<&str> {
-        self.orca.as_ref().map(|(_, settings)| settings.url.as_str())
+        self.checked.config.orca.as_ref().map(|orca| orca.url.as_str())
     }
 
     /// Where EST is spoken to programs that are not up to the portal's TLS; the portal's own address where there is no such place.
     pub fn est_url(&self) -> &str {
-        self.est.as_ref().map_or(&self.checked.config.server.url, |(_, settings)| &settings.url)
+        self.checked.config.est.as_ref().map_or(&self.checked.config.server.url, |est| &est.url)
     }
 
     /// Where `/metrics` is.
@@ -209,24 +169,10 @@ impl Server {
             tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), names, certificate))
         };
         let mut background = vec![jobs, sweeper, keep(settings.names(), self.certificate.clone())];
-        let first_use = from_fn_with_state(self.feed.clone(), notice_first_use);
-        let mut others = Vec::new();
-        if let Some((door, orca)) = self.orca {
-            background.push(keep(door.names, door.certificate));
-            let programs = tegata_web::orca_router(orca_state(&orca, self.authority.clone())).layer(first_use.clone());
-            // These programs send a few bytes and go; nothing of theirs is worth waiting for.
-            let limits = Limits { max_body_bytes: 4096, idle_timeout: Duration::from_secs(10), ..limits.clone() };
-            tracing::info!(address = %door.listener.local_address(), url = orca.url, "open for ORCA's programs");
-            let served = door.listener.serve(Door::OldPrograms(door.front), limits, programs, wait(stopped.clone()));
-            others.push(tokio::spawn(served));
+        for (names, certificate) in self.programs.certificates() {
+            background.push(keep(names, certificate));
         }
-        if let Some((door, est)) = self.est {
-            background.push(keep(door.names, door.certificate));
-            let programs = tegata_web::programs_router(web_state).layer(first_use);
-            tracing::info!(address = %door.listener.local_address(), url = est.url, "open for EST");
-            let served = door.listener.serve(Door::Tls(door.front), limits.clone(), programs, wait(stopped.clone()));
-            others.push(tokio::spawn(served));
-        }
+        let others = self.programs.serve(&self.feed, web_state, &limits, &stopped);
         tracing::info!(address = %self.listener.local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);
         let door = self.listener.serve(Door::Tls(self.front.clone()), limits, portal, wait(stopped.clone()));
@@ -351,7 +297,7 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// The certificate of a listener: from the configured files, or a fresh one of our own CA.
-async fn server_certificate(
+pub(crate) async fn server_certificate(
     checked: &Checked,
     authority: &Authority,
     names: &ServerNames,
@@ -417,7 +363,7 @@ async fn sweep(authority: Authority) {
     }
 }
 
-async fn wait(mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn wait(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a stop as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -11,6 +11,7 @@ api-terminal-retired = The terminal is out of service
 api-renewal-refused = The certificate may not be renewed
 api-no-agents = This service has no agents
 api-key-kind = Keys of this kind are not certified
+api-key-encryption = A key that we make is not encrypted once more
 api-names-differ = The request asks for other names than the certificate has
 api-nothing-to-renew = There is no certificate to renew yet
 api-too-many-certificates = Too many certificates were issued to this terminal today

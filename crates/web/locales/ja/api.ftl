@@ -11,6 +11,7 @@ api-terminal-retired = この端末は利用を終了しています
 api-renewal-refused = この証明書は更新できません
 api-no-agents = このサービスではエージェントを利用できません
 api-key-kind = この種類の鍵には証明書を発行できません
+api-key-encryption = サーバーが作る鍵を、さらに暗号化することはできません
 api-names-differ = 申請の名前が、更新する証明書の名前と違います
 api-nothing-to-renew = 更新する証明書がまだありません。先に登録してください
 api-too-many-certificates = この端末への発行回数が多すぎます。時間をおいてお試しください

@@ -18,6 +18,7 @@ use tegata_core::id::Serial;
 use tegata_core::invitation;
 use tegata_core::peer::{Peer, PeerCert, PeerState, Presented};
 use tegata_core::profile::Purpose;
+use tegata_core::secret::{Secret, random};
 use tegata_pki::csr::{self, Csr};
 use tegata_pki::csrattrs::{self, Names};
 use tegata_pki::pkcs7;
@@ -43,6 +44,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route("GET", "/.well-known/est/csrattrs", get(attributes)),
         route("POST", "/.well-known/est/simpleenroll", post(enroll)),
         route("POST", "/.well-known/est/simplereenroll", post(reenroll)),
+        route("POST", "/.well-known/est/serverkeygen", post(server_key)),
         route("GET", "/.well-known/est/agent/cacerts", get(ca_certificates)),
         route("GET", "/.well-known/est/agent/csrattrs", get(attributes)),
         route("POST", "/.well-known/est/agent/simpleenroll", post(enroll)),
@@ -141,6 +143,30 @@ async fn reenroll(State(state): State<Shared>, asker: Asker, body: Body) -> Resu
     let request = request(&asker.headers, body).await?;
     let issued = state.authority.rekey(asker.credential()?, asker.purpose, &request).await?;
     Ok(encoded(&asker.headers, CERTS_ONLY, &wrap(&[&issued.der])?))
+}
+
+/// `POST serverkeygen` (RFC 7030 section 4.4): key and certificate, each base64 in a part of its own. The key is protected by this very
+/// connection; a second wrapping is not offered.
+async fn server_key(State(state): State<Shared>, asker: Asker, body: Body) -> Result<Response, Problem> {
+    let presented = asker.peer.accepted().ok_or_else(|| Problem::of_peer(&asker.peer))?;
+    let request = request(&asker.headers, body).await?;
+    if request.wants_encrypted_key() {
+        let detail = "the key comes over this connection as it is; leave DecryptKeyIdentifier out of the request";
+        return Err(Problem::new(Code::KeyEncryption, detail));
+    }
+    let made = state.authority.server_key(presented, &request).await?;
+    let boundary: String = random::<12>(&*state.entropy).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut body = Secret::new(String::with_capacity(8 * 1024));
+    let list = wrap(&[&made.der])?;
+    let parts = [("application/pkcs8", made.key.expose().as_slice()), (CERTS_ONLY, list.as_slice())];
+    for (kind, content) in parts {
+        let text = Secret::new(STANDARD.encode(content));
+        let head = format!("--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+        body = Secret::new([body.expose().as_str(), &head, text.expose(), "\r\n"].concat());
+    }
+    body = Secret::new([body.expose().as_str(), "--", &boundary, "--\r\n"].concat());
+    let kind = format!("multipart/mixed; boundary={boundary}");
+    Ok(([(CONTENT_TYPE, kind)], body.expose().clone()).into_response())
 }
 
 /// `GET renewal-info/{certificate}`: the certificate is named as in ACME (RFC 9773 section 4.1), and must be one of the asking terminal's.

@@ -36,6 +36,7 @@ pub(crate) enum Code {
     Refused,
     NoAgents,
     KeyKind,
+    KeyEncryption,
     NamesDiffer,
     NothingToRenew,
     TooManyCertificates,
@@ -60,7 +61,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// Every kind with its word and its status.
-    const ALL: [(Self, &'static str, StatusCode); 31] = [
+    const ALL: [(Self, &'static str, StatusCode); 32] = [
         (Self::NoCertificate, "no-certificate", StatusCode::UNAUTHORIZED),
         (Self::Foreign, "foreign-certificate", StatusCode::FORBIDDEN),
         (Self::Expired, "expired-certificate", StatusCode::FORBIDDEN),
@@ -72,6 +73,7 @@ impl Code {
         (Self::Refused, "renewal-refused", StatusCode::FORBIDDEN),
         (Self::NoAgents, "no-agents", StatusCode::NOT_FOUND),
         (Self::KeyKind, "key-kind", StatusCode::BAD_REQUEST),
+        (Self::KeyEncryption, "key-encryption", StatusCode::BAD_REQUEST),
         (Self::NamesDiffer, "names-differ", StatusCode::BAD_REQUEST),
         (Self::NothingToRenew, "nothing-to-renew", StatusCode::CONFLICT),
         (Self::TooManyCertificates, "too-many-certificates", StatusCode::TOO_MANY_REQUESTS),

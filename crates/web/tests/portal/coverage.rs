@@ -34,11 +34,12 @@ const TABLE: [(&str, &str, [u16; 5]); 19] = [
 
 /// The same for programs: no certificate; one that is worth nothing; a due terminal; a fresh one; another customer's due one; the due
 /// terminal's agent. What is sent is a request for the names of the due terminal, and the question about its certificate.
-const PROGRAMS: [(&str, &str, [u16; 6]); 10] = [
+const PROGRAMS: [(&str, &str, [u16; 6]); 11] = [
     ("GET", "/.well-known/est/cacerts", [200, 200, 200, 200, 200, 200]),
     ("GET", "/.well-known/est/csrattrs", [200, 200, 200, 200, 200, 200]),
     ("POST", "/.well-known/est/simpleenroll", [401, 403, 200, 409, 200, 200]),
     ("POST", "/.well-known/est/simplereenroll", [401, 403, 200, 400, 400, 409]),
+    ("POST", "/.well-known/est/serverkeygen", [401, 403, 200, 400, 400, 403]),
     ("GET", "/.well-known/est/agent/cacerts", [200, 200, 200, 200, 200, 200]),
     ("GET", "/.well-known/est/agent/csrattrs", [200, 200, 200, 200, 200, 200]),
     ("POST", "/.well-known/est/agent/simpleenroll", [401, 403, 200, 200, 200, 409]),

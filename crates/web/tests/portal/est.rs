@@ -299,6 +299,35 @@ async fn an_agent_renews_what_has_expired_and_nothing_that_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_that_we_make_comes_with_its_certificate_and_again_when_asked_again() {
+    let place = Deployment::new().await;
+    let mut program = place.browser(&place.due);
+    let request = for_names_of(&place, &key(), &place.due, Purpose::Client).await;
+    let parts = |answer: &Answer| {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let (_, boundary) = answer.header("content-type").split_once("boundary=").expect("a boundary");
+        let text = answer.text();
+        let parts: Vec<(String, Vec<u8>)> = text
+            .split(&format!("--{boundary}"))
+            .filter_map(|part| part.split_once("\r\n\r\n"))
+            .map(|(head, body)| (head.to_owned(), STANDARD.decode(body.trim()).expect("base64")))
+            .collect();
+        assert!(parts[0].0.contains("application/pkcs8") && parts[1].0.contains("smime-type=certs-only"), "{text}");
+        let [cert] = pkcs7::certificates(&parts[1].1).expect("certs-only").try_into().expect("one");
+        (LeafKey::from_pkcs8(&parts[0].1).expect("a key"), cert)
+    };
+    const SERVER_KEY: &str = "/.well-known/est/serverkeygen";
+    let (first, cert) = parts(&enroll(&mut program, SERVER_KEY, &request).await);
+    let public = first.public_key().spki_der();
+    assert!(cert.windows(public.len()).any(|part| part == public), "the key is the certificate's");
+    let (again, _) = parts(&enroll(&mut program, SERVER_KEY, &request).await);
+    assert_eq!(again.pkcs8().expose(), first.pkcs8().expose());
+    assert_eq!(logged(&place, Action::BundleDownloaded).await, 2);
+    let theirs = for_names_of(&place, &key(), &place.other, Purpose::Client).await;
+    assert_eq!(code_of(&enroll(&mut program, SERVER_KEY, &theirs).await), "names-differ");
+}
+
+#[tokio::test]
 async fn a_terminals_programs_get_so_many_certificates_a_day_and_no_more() {
     let place = Deployment::new().await;
     let mut agent = place.browser(&agent(&place, &place.due).await);

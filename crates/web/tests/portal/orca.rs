@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use tegata_core::peer::{PeerState, Presented};
+use tegata_core::profile::Purpose;
 use tegata_pki::pkcs12;
 
 use crate::deployment::{Answer, Browser, Deployment};
@@ -110,6 +111,10 @@ async fn l10_a_certificate_that_does_not_count_gets_the_exact_words() {
     for state in [PeerState::Expired, PeerState::Revoked, PeerState::NotYetValid] {
         check(worth(state), 403, no).await;
     }
+    // An agent's identity renews over EST, and here nothing.
+    let Presented::Ours(mut agent) = due.peer.presented.clone() else { panic!("one of ours") };
+    agent.purpose = Purpose::Agent;
+    check(place.visitor(Presented::Ours(agent), due.peer.state), 403, no).await;
     check(worth(PeerState::Unknowable), 503, "GINBEE_MAINTENANCE").await;
     let unknown = place.program(&place.browser(&place.unknown()));
     assert_eq!(send(&unknown, Method::POST, "/api/cert", "{}", &[]).await.text(), no);
