@@ -39,14 +39,14 @@ passed=0
 failed=0
 for target in "${targets[@]}"; do
   mkdir -p "corpus/$target" "artifacts/$target"
-  if "target/$machine/release/$target" "corpus/$target" "seeds/$target" -max_total_time="$each" -timeout=10 \
+  if RUST_BACKTRACE=0 "target/$machine/release/$target" "corpus/$target" "seeds/$target" -max_total_time="$each" -timeout=10 \
     -artifact_prefix="artifacts/$target/" >"$log" 2>&1 </dev/null; then
     passed=$((passed + 1))
     echo "ok      $target: $(sed -n 's/^#\([0-9]*\)\tDONE.*/\1/p' "$log") inputs"
   else
     failed=$((failed + 1))
-    echo "FAILED  $target; once more: fuzz/target/$machine/release/$target fuzz/artifacts/$target/..."
-    tail -n 40 "$log" | sed 's/^/        /'
+    echo "FAILED  $target; once more: (cd fuzz && target/$machine/release/$target $(sed -n 's/.*Test unit written to //p' "$log"))"
+    grep -vE '^(#[0-9]+|\s+NEW_FUNC)' "$log" | tail -n 40 | sed 's/^/        /'
   fi
 done
 echo "$passed passed, $failed failed"

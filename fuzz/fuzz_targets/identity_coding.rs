@@ -80,23 +80,31 @@ fn filtered(bytes: &[u8], size: usize) -> Vec<u8> {
     out
 }
 
-/// The lines of the first head but its first, as far as an empty line is seen.
-fn field_lines(bytes: &[u8]) -> Vec<Range<usize>> {
+/// The lines of the first head, with the empty one that ends it; none where it does not end.
+fn head_lines(bytes: &[u8]) -> Vec<Range<usize>> {
     let (mut lines, mut at) = (Vec::new(), 0);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if line == b"\r\n" || line == b"\n" {
-            return lines.into_iter().skip(1).collect();
-        }
         lines.push(at..at + line.len());
         at += line.len();
+        if line == b"\r\n" || line == b"\n" {
+            return lines;
+        }
     }
     Vec::new()
 }
 
-/// Where the one line is that may be taken out; none where there is another one about transfer codings.
+/// Where the one line is that may be taken out; none where another one is about transfer codings, or any could be read in two ways.
 fn removable(bytes: &[u8]) -> Option<Range<usize>> {
     let text = |range: &Range<usize>| String::from_utf8_lossy(&bytes[range.clone()]).to_ascii_lowercase();
-    let mut about = field_lines(bytes).into_iter().filter(|range| text(range).contains("transfer-encoding"));
+    let is_plain = |line: String| {
+        let rest = line.strip_suffix("\r\n");
+        rest.is_some_and(|rest| !rest.contains(['\r', '\0']) && !rest.starts_with([' ', '\t']))
+    };
+    let lines = head_lines(bytes);
+    if !lines.iter().map(text).all(is_plain) {
+        return None;
+    }
+    let mut about = lines.into_iter().skip(1).filter(|range| text(range).contains("transfer-encoding"));
     let (range, None) = (about.next()?, about.next()) else { return None };
     let line = text(&range);
     let value = line.strip_prefix("transfer-encoding:")?.strip_suffix("\r\n")?;
