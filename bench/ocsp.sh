@@ -103,10 +103,13 @@ for line in open(sys.argv[1]):
     name, *values = line.split()
     rounds.setdefault(name, []).append([float(value) for value in values])
 middle = lambda name, column: statistics.median(row[column] for row in rounds[name])
-ratios = [ours[0] / theirs[0] for ours, theirs in zip(rounds["get"], rounds["nginx"])]
+pairs = list(zip(rounds["get"], rounds["nginx"]))
+ratios = [ours[0] / theirs[0] for ours, theirs in pairs]
+cpu_ratios = [theirs[3] / ours[3] for ours, theirs in pairs]
 print(json.dumps({
     "scenario": "ocsp", "rounds": len(ratios), "per_second": round(middle("get", 0)), "p50_ms": round(middle("get", 1), 3),
     "p99_ms": round(middle("get", 2), 3), "server_cpu_us": round(middle("get", 3), 1), "floor_us": round(middle("nginx", 3), 1),
     "post_per_second": round(middle("post", 0)), "nginx_per_second": round(middle("nginx", 0)), "ratio": round(statistics.median(ratios), 3),
+    "cpu_ratio": round(statistics.median(cpu_ratios), 3),
 }))
 PY

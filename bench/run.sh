@@ -26,9 +26,6 @@ if [ ! -e "bench/$SCENARIO.sh" ] || [ "$SCENARIO" = run ]; then
   exit 2
 fi
 
-# Whatever else this machine does should not decide. What is started from here on inherits it; without the right to, so be it.
-renice -n -10 $$ >/dev/null 2>&1 || true
-
 WORK=$(mktemp -d)
 PIDS=()
 finish() {
@@ -64,8 +61,10 @@ build() {
   cargo build --release --locked --quiet -p tegata
 }
 
-# A demo of the release build in $WORK/demo; its process is $SERVER. Requests are not logged.
+# A demo of the release build in $WORK/demo; its process is $SERVER. Requests are not logged. From here on everything runs before the machine's
+# other work, where that is permitted.
 start_demo() {
+  renice -n -10 $$ >/dev/null 2>&1 || true
   RUST_LOG=warn "$TEGATA" demo --dir "$WORK/demo" --listen 127.0.0.1:0 >"$WORK/demo.log" 2>&1 </dev/null &
   SERVER=$!
   PIDS+=("$SERVER")

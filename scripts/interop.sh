@@ -4,68 +4,14 @@
 #
 #   scripts/interop.sh DIR      DIR is the folder of a running `tegata demo`
 set -euo pipefail
-export LC_ALL=C.UTF-8
 
 DIR=${1:?usage: scripts/interop.sh DIR (the folder of a running demo)}
-[ -e "$DIR/demo.json" ] || { echo "$DIR/demo.json is missing: is the demo running?" >&2 && exit 2; }
-DIR=$(cd "$DIR" && pwd)
+# shellcheck source=scripts/checks.sh
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 PKILINT=${TEGATA_PKILINT_BIN:-/opt/tegata-pkilint/bin}
-for program in openssl certtool ocsptool certutil vfychain pk12util keytool curl faketime python3 "$PKILINT/lint_pkix_cert"; do
-  command -v "$program" >/dev/null || { echo "$program is missing: scripts/test.sh installs it" >&2 && exit 2; }
-done
-
-WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-passed=0
-failed=0
-
-# check NAME COMMAND...: one line for one fact; the output is shown only when the fact does not hold.
-check() {
-  local name=$1
-  shift
-  if "$@" >"$WORK/output" 2>&1 </dev/null; then
-    passed=$((passed + 1))
-    echo "ok      $name"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $name"
-    sed -n '1,40s/^/        /p' "$WORK/output"
-  fi
-}
-
-# Holds when the command's text (both outputs) matches, whatever its exit status.
-says() {
-  local pattern=$1 text
-  shift
-  text=$("$@" 2>&1 </dev/null) || true
-  grep -qE -- "$pattern" <<<"$text" || { echo "$text" && return 1; }
-}
-
-# Holds when the command fails and its text matches.
-refuses() {
-  local pattern=$1 text
-  shift
-  if text=$("$@" 2>&1 </dev/null); then echo "$text" && echo "(it did not refuse)" && return 1; fi
-  grep -qE -- "$pattern" <<<"$text" || { echo "$text" && return 1; }
-}
-
-# Holds when the command's text says nothing like $1.
-never_says() {
-  local pattern=$1 text
-  shift
-  text=$("$@" 2>&1 </dev/null) || true
-  if grep -qE -- "$pattern" <<<"$text"; then echo "$text" && return 1; fi
-}
+need openssl certtool ocsptool certutil vfychain pk12util keytool curl faketime python3 "$PKILINT/lint_pkix_cert"
 
 # ---- the demo's files ----------------------------------------------------------------------------------------------------------------
-
-json() {
-  python3 - "$DIR/demo.json" "$1" <<'PY'
-import json, sys
-demo = json.load(open(sys.argv[1], encoding="utf-8"))
-print(eval(sys.argv[2], {"demo": demo}))
-PY
-}
 
 ROOT="$DIR/$(json 'demo["ca_pem"]')"
 ADDRESS=$(json 'demo["url"].removeprefix("https://")')
@@ -274,6 +220,4 @@ openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/fo
 openssl x509 -req -in "$WORK/forged.csr" -CA "$WORK/forged-ca.pem" -CAkey "$WORK/forged-ca.key" -CAcreateserial -days 2 -out "$WORK/forged.pem" 2>/dev/null
 check "a certificate with the name of our CA but not its signature is not let in" http_status 403 "$WORK/forged.pem" "$WORK/forged.key"
 
-echo
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

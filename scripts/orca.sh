@@ -4,51 +4,13 @@
 #
 #   scripts/orca.sh DIR      DIR is the folder of a running `tegata demo`
 set -euo pipefail
-export LC_ALL=C.UTF-8
 
 DIR=${1:?usage: scripts/orca.sh DIR (the folder of a running demo)}
-DIR=$(cd "$DIR" && pwd)
-[ -e "$DIR/demo.json" ] || { echo "$DIR/demo.json is missing: is the demo running?" >&2 && exit 2; }
+# shellcheck source=scripts/checks.sh
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TEGATA=${TEGATA:-$HERE/target/debug/tegata}
-for program in javac gcc openssl curl python3; do
-  command -v "$program" >/dev/null || { echo "$program is missing: scripts/test.sh installs it" >&2 && exit 2; }
-done
-WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-passed=0
-failed=0
-
-# check NAME COMMAND...: one line for one fact; the output is shown only when the fact does not hold.
-check() {
-  local name=$1
-  shift
-  if "$@" >"$WORK/output" 2>&1 </dev/null; then
-    passed=$((passed + 1))
-    echo "ok      $name"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $name"
-    sed -n '1,40s/^/        /p' "$WORK/output"
-  fi
-}
-
-# Holds when the command's text (both outputs) matches, whatever its exit status.
-says() {
-  local pattern=$1 text
-  shift
-  text=$("$@" 2>&1 </dev/null) || true
-  grep -qE -- "$pattern" <<<"$text" || { echo "$text" && return 1; }
-}
-
-json() {
-  python3 - "$DIR/demo.json" "$1" <<'PY'
-import json, sys
-demo = json.load(open(sys.argv[1], encoding="utf-8"))
-due = [t for t in demo["terminals"] if t["state"] == "due"]
-print(eval(sys.argv[2], {"demo": demo, "due": due}))
-PY
-}
+need javac gcc openssl curl python3
 
 ORIGIN=$(json 'demo["orca_url"]')
 ROOT="$DIR/$(json 'demo["ca_pem"]')"
@@ -102,6 +64,4 @@ check "a program without a certificate is told so in the words that ORCA's progr
   "$(curl -sS --cacert "$ROOT" -w ' %{http_code} %{content_type}' "$ORIGIN/api/cert")" = "NOT PERMITTED CERTIFICATE 403 text/plain"
 check "doctor names the exception" says 'TLS 1\.2 is on for ORCA.*: demo: monsiaj' "$TEGATA" --config "$DIR/tegata.toml" doctor
 
-echo
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

@@ -76,6 +76,8 @@ enum Command {
     Config(config_command::Command),
     /// Look for weaknesses and say what to do about each.
     Doctor,
+    /// The agent of a terminal: keeps its certificate and renews it in time. Needs no server on this machine.
+    Agent(tegata_agent::cli::Args),
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  tegata completions bash > /etc/bash_completion.d/tegata")]
     Completions {
@@ -112,6 +114,10 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::Audit(command) => return audit::run(command, config, out).await,
         Command::Config(command) => config_command::run(command, config, out)?,
         Command::Doctor => return doctor::run(config, out).await,
+        // It blocks; nothing else runs in this process.
+        Command::Agent(args) => {
+            return Ok(tegata_agent::cli::run(args, out.json, &system::SystemClock, &system::SystemEntropy));
+        }
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "tegata", &mut std::io::stdout());

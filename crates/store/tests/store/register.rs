@@ -8,8 +8,8 @@ use tegata_core::id::{CertificateId, ClientNumber, CustomerId, Fingerprint, Issu
 use tegata_core::schedule::Validity;
 use tegata_core::secret::Secret;
 use tegata_store::{
-    CertFilter, NewCertificate, NewCustomer, NewIssuer, NewServerCertificate, NewSession, NewTerminal, NewUser,
-    StoreError, Tx,
+    CertFilter, IssuedSerial, NewCertificate, NewCustomer, NewIssuer, NewServerCertificate, NewSession, NewTerminal,
+    NewUser, StoreError, Tx,
 };
 
 use crate::fixture::{
@@ -325,4 +325,31 @@ async fn inside_a_unit_the_same_is_read() {
         .boxed()
     });
     assert_eq!(unit.await.expect("read"), expected);
+}
+
+#[tokio::test]
+async fn a_serial_is_known_of_its_own_issuer_and_to_those_who_see_everything() {
+    let world = filled().await;
+    let cert = certificate_of(&world, 1, 0).await;
+    let own = Serial::from_bytes([0x21; 16]);
+    let new = NewServerCertificate {
+        issuer: IssuerId(1),
+        serial: own,
+        hosts: "ocsp".to_owned(),
+        validity: Validity { not_before: NOW, not_after: NOW.plus_seconds(9) },
+        issued_at: NOW,
+        der: vec![1],
+    };
+    write(&world, move |tx| async move { tx.insert_server_certificate(&new).await }.boxed()).await.expect("written");
+    let known = async |issuer, serial| world.reader.issued_serial(system(), issuer, serial).await.expect("read");
+    let good = Some(IssuedSerial { revoked: None });
+    assert_eq!((known(IssuerId(1), cert.serial).await, known(IssuerId(1), own).await), (good, good));
+    assert_eq!((known(IssuerId(2), cert.serial).await, known(IssuerId(2), own).await), (None, None));
+    assert_eq!(known(IssuerId(1), Serial::from_bytes([0x22; 16])).await, None, "never issued");
+    let limited = world.reader.issued_serial(terminal_scope(1, 0), IssuerId(1), cert.serial).await;
+    assert_eq!(limited, Ok(None));
+    let id = cert.id;
+    let reason = RevocationReason::CessationOfOperation;
+    write(&world, move |tx| async move { tx.revoke(id, NOW, reason).await }.boxed()).await.expect("revoked");
+    assert_eq!(known(IssuerId(1), cert.serial).await, Some(IssuedSerial { revoked: Some((NOW, reason)) }));
 }

@@ -1,5 +1,6 @@
 //! The whole program, run as people run it: a real process, real TLS, a real database file.
 
+mod agent;
 mod bed;
 mod commands;
 mod faults;
@@ -7,3 +8,4 @@ mod kill;
 mod orca;
 mod status;
 mod walk;
+mod years;
