@@ -17,6 +17,7 @@ mod revoke;
 
 pub mod ceremony;
 pub mod custody;
+pub mod elders;
 pub mod jobs;
 pub mod ocsp;
 pub mod rollover;

@@ -20,6 +20,7 @@ use crate::ceremony::{
     write_certificate,
 };
 use crate::custody::{self, CustodyError, Passphrase, Sealed};
+use crate::elders;
 
 /// Where the next CA waits until the register knows it.
 const NEXT: &str = "next";
@@ -128,9 +129,8 @@ async fn settle_alone(store: &Store, folders: &Folders<'_>, pass: &Passphrase) -
             return Ok(());
         }
         let old = read_file(&folders.certificates.join(cert))?;
-        let name: String = old.fingerprint().to_string().chars().take(16).collect();
-        keep(&folders.certificates.join(cert), &folders.certificates.join(format!("issuing-{name}.pem")))?;
-        keep(&folders.keys.join(key), &folders.keys.join(format!("issuing-{name}.sealed")))?;
+        keep(&folders.certificates.join(cert), &folders.certificates.join(format!("{}.pem", elders::kept_name(&old))))?;
+        keep(&folders.keys.join(key), &folders.keys.join(elders::key_file(&old)))?;
         replace(&next_cert, &folders.certificates.join(cert))?;
     }
     if next_key.exists() {
