@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use tegata_core::access::Actor;
+use tegata_core::access::{Actor, household};
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::id::{KeyHash, TerminalId};
 use tegata_core::invitation::{APPROVAL_DAYS, Accepted, Approval, Code, Invitation, InvitationError};
@@ -142,7 +142,7 @@ impl Authority {
         from: IpAddr,
         key: KeyHash,
     ) -> Result<(Accepted, TerminalId), ProgramError> {
-        if self.0.code_limit.check_key(&from).is_err() {
+        if self.0.code_limit.check_key(&household(from)).is_err() {
             return Err(ProgramError::TooManyCodes);
         }
         let (selector, hash, now) = (code.selector().to_owned(), self.code_hash(code), self.now());

@@ -130,6 +130,9 @@ impl Authority {
         let identity = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
         let actor = identity.actor();
         let row = self.waiting_row(&actor, identity.terminal.id).await?;
+        if let Some(suspected) = self.fetched_after_use(&actor, &row.certificate, presented.serial) {
+            self.append(suspected).await?;
+        }
         let password = self.reveal_row(&actor, &row).await?;
         let terms = Terms { until: self.now().plus_seconds(rules.seconds), downloads: row.downloads };
         let token = terms.token(&self.pick_up_key(), &row.certificate.fingerprint, &presented.fingerprint);

@@ -80,6 +80,9 @@ pub enum ProgramError {
     /// The terminal has no certificate of that purpose that could be renewed.
     #[error("the terminal has no certificate of this kind yet: enrol instead of re-enrolling")]
     NothingToRenew,
+    /// The key may be in other hands: a certificate of it was revoked for that.
+    #[error("a certificate of this key was revoked because the key may be in other hands: make a new key")]
+    CompromisedKey,
     /// So many certificates were issued to the terminal today that something must be wrong with the program.
     #[error("{0} certificates were issued to this terminal within 24 hours; no more are for now")]
     TooMany(u32),
@@ -190,9 +193,13 @@ impl Authority {
         let place = (identity.customer.id, identity.terminal.id);
         let entry = about(self.entry(&actor, place, Action::BundleDownloaded, "key"), row.certificate.serial);
         let id = row.certificate.id;
+        let suspected = self.fetched_after_use(&actor, &row.certificate, identity.certificate.serial);
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
                 tx.mark_downloaded(id, entry.at).await?;
+                if let Some(suspected) = suspected {
+                    tx.append_audit(&suspected).await?;
+                }
                 tx.append_audit(&entry).await.map(|_| ())
             })
         });
@@ -315,19 +322,29 @@ impl Recorder {
     /// world may have changed: a revocation or a retirement in between wins.
     async fn record(self, tx: &mut Tx, leaf: Leaf) -> Result<Option<CertificateId>, ProgramError> {
         let Self { issuer, limit, issued, suspected } = self;
-        let since = issued.at.plus_seconds(-A_DAY);
+        let day = issued.at.plus_seconds(-A_DAY);
         let (terminal, proof) = (leaf.permit.terminal(), leaf.permit.renewed_from());
-        let guard = tx.key_guard(terminal, leaf.key, &leaf.profile, since, proof).await?;
+        // A code is good for one certificate of each kind, however long it lives; only a certificate can ask again another day.
+        let by_code = proof.is_none();
+        let since = if by_code { Timestamp(0) } else { day };
+        let guard = tx.key_guard(terminal, leaf.key, &leaf.profile, (since, day), proof).await?;
         if guard.is_retired {
             return Err(PermitError::Retired.into());
         }
         if guard.is_proof_revoked {
             return Err(PermitError::Revoked.into());
         }
+        if guard.is_key_compromised {
+            return Err(ProgramError::CompromisedKey);
+        }
         if guard.answered.is_some() {
             return Ok(guard.answered);
         }
-        if guard.issued >= limit {
+        if by_code && guard.is_key_revoked {
+            return Err(InvitationError::Used.into());
+        }
+        // What somebody else got for the terminal does not shut out whom the operator has invited.
+        if !by_code && guard.issued >= limit {
             return Err(ProgramError::TooMany(guard.issued));
         }
         if let Some(suspected) = suspected {
@@ -370,6 +387,30 @@ pub(crate) fn is_second_line(used: &CertRecord, all: &[CertRecord], now: Timesta
                 && other.revoked.is_none()
                 && other.not_after >= now
         })
+}
+
+impl Authority {
+    /// The alarm when a program asks for a certificate that is in use already: a second program of the same PC, or whoever copied the
+    /// certificate that it asks with.
+    pub(crate) fn fetched_after_use(&self, actor: &Actor, fetched: &CertRecord, asking: Serial) -> Option<Entry> {
+        fetched.used_at?;
+        let detail = format!("fetched once more although it is in use already: by certificate {asking}");
+        let place = (fetched.customer, fetched.terminal);
+        tracing::warn!(terminal.id = %fetched.terminal, "a certificate that is in use was fetched once more: a copy?");
+        Some(about(self.entry(actor, place, Action::CloneSuspected, detail), fetched.serial))
+    }
+
+    /// The alarm when a certificate whose successor is in use gets yet another one.
+    pub(crate) fn renewed_again(&self, actor: &Actor, identity: &Identity) -> Option<Entry> {
+        if !identity.superseded {
+            return None;
+        }
+        let place = (identity.customer.id, identity.terminal.id);
+        let serial = identity.certificate.serial;
+        let detail = format!("its successor is in use already: certificate {serial}");
+        tracing::warn!(terminal.id = %identity.terminal.id, "a certificate whose successor is in use got another one: a copy?");
+        Some(about(self.entry(actor, place, Action::CloneSuspected, detail), serial))
+    }
 }
 
 /// For the log of a first use: the alarm, where there is one.

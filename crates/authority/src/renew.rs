@@ -161,6 +161,9 @@ impl Authority {
             return Ok(bundle);
         }
         let made = self.make(permit, &identity.terminal, &identity.customer, None, None).await?;
+        if let Some(suspected) = self.renewed_again(&actor, &identity) {
+            self.append(suspected).await?;
+        }
         let renewed = (actor, Some(identity.certificate.serial));
         self.keep(made, &identity.terminal, &identity.customer, renewed).await
     }

@@ -24,7 +24,9 @@ pub enum RevokeError {
 
 impl Authority {
     /// Revokes a certificate, and erases the bundle it may wait in. Where the key may be in other hands, whatever was renewed from it is
-    /// revoked too, so is the agent of its terminal with all that it fetched (it would replace the certificate without anybody), and the terminal's logins and invitations end: whoever had the key may have made them. Returns what was revoked.
+    /// revoked too, so is the agent of its terminal with all that it fetched (it would replace the certificate
+    /// without anybody), and the terminal's logins and invitations end: whoever had the key may have made them. Codes that were used end for
+    /// every reason. Returns what was revoked.
     pub async fn revoke(
         &self,
         actor: &Actor,
@@ -65,6 +67,8 @@ impl Authority {
                 if compromised {
                     tx.delete_sessions_of(terminal).await?;
                     tx.end_invitations(terminal).await?;
+                } else {
+                    tx.end_used_invitations(terminal).await?;
                 }
                 Ok(serials)
             })

@@ -1,6 +1,7 @@
 //! Who acts, and how far that one can see. A [`Scope`] can only come from an [`Actor`]; every read of the store takes one.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::id::{CustomerId, ParseIdError, TerminalId, UserId};
@@ -132,5 +133,13 @@ impl Scope {
     /// What the store turns into a `WHERE`.
     pub fn reach(self) -> Reach {
         self.0
+    }
+}
+
+/// What is counted where something is counted for each address: one household has a whole IPv6 /64 (RFC 6177 section 2).
+pub fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
     }
 }

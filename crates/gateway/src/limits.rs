@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tegata_core::access::household;
+
 /// How many header fields one request may carry.
 pub const MAX_HEADER_FIELDS: usize = 100;
 
@@ -102,7 +104,7 @@ impl Slots {
 
     /// Takes a place, if there is one.
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Full> {
-        let key = counted_as(address);
+        let key = household(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.total >= self.max_total {
             return Err(Full::Total);
@@ -129,14 +131,6 @@ impl Drop for Slot {
                 open.by_address.remove(&self.key);
             }
         }
-    }
-}
-
-/// One household has a whole IPv6 /64 (RFC 6177 section 2), so that is what is counted.
-fn counted_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
     }
 }
 

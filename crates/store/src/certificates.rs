@@ -47,8 +47,12 @@ pub struct NewCertificate {
 pub struct KeyGuard {
     /// The certificate that this key got since then by this profile, not revoked; the newest of several.
     pub answered: Option<CertificateId>,
-    /// How many certificates the terminal got since then.
+    /// How many certificates the terminal got within the last day and still has.
     pub issued: u32,
+    /// Whether a certificate of this key was revoked.
+    pub is_key_revoked: bool,
+    /// Whether one was because the key may be in other hands.
+    pub is_key_compromised: bool,
     /// Whether the terminal was taken out of service.
     pub is_retired: bool,
     /// Whether the certificate that was presented is revoked.
@@ -124,26 +128,31 @@ fn key_guard(
     terminal: TerminalId,
     key: KeyHash,
     profile: &str,
-    since: Timestamp,
+    (since, day): (Timestamp, Timestamp),
     proof: Option<CertificateId>,
 ) -> Query {
     Query::new(
             "SELECT t.retired_at, (SELECT MAX(c.id) FROM certificates c WHERE c.terminal_id = t.id AND c.key_hash = $2 \
              AND c.profile = $3 AND c.revoked_at IS NULL AND c.issued_at >= $4) AS answered, \
-             (SELECT COUNT(*) FROM certificates c WHERE c.terminal_id = t.id AND c.issued_at >= $4) AS issued, \
-             (SELECT c.revoked_at FROM certificates c WHERE c.id = $5) AS proof_revoked_at FROM terminals t WHERE t.id = $1",
+             (SELECT COUNT(*) FROM certificates c WHERE c.terminal_id = t.id AND c.revoked_at IS NULL AND c.issued_at >= $6) AS issued, \
+             (SELECT c.revoked_at FROM certificates c WHERE c.id = $5) AS proof_revoked_at, \
+             (SELECT MAX(CASE WHEN c.revocation_reason = 'key-compromise' THEN 2 ELSE 1 END) FROM certificates c \
+             WHERE c.terminal_id = t.id AND c.key_hash = $2 AND c.revoked_at IS NOT NULL) AS key_revoked FROM terminals t WHERE t.id = $1",
         )
         .bind(terminal)
         .bind(key)
         .bind(profile)
         .bind(since)
         .bind(proof)
+        .bind(day)
 }
 
 fn read_key_guard(row: &Row) -> Result<KeyGuard, StoreError> {
     Ok(KeyGuard {
         answered: row.opt_int("answered")?.map(CertificateId),
         issued: row.number("issued")?,
+        is_key_revoked: row.opt_int("key_revoked")?.is_some(),
+        is_key_compromised: row.opt_int("key_revoked")? == Some(2),
         is_retired: row.opt_time("retired_at")?.is_some(),
         is_proof_revoked: row.opt_time("proof_revoked_at")?.is_some(),
     })
@@ -158,7 +167,7 @@ impl Reader {
         profile: &str,
         since: Timestamp,
     ) -> Result<Option<CertificateId>, StoreError> {
-        let found = self.optional(key_guard(terminal, key, profile, since, None), read_key_guard).await?;
+        let found = self.optional(key_guard(terminal, key, profile, (since, since), None), read_key_guard).await?;
         Ok(found.and_then(|guard| guard.answered))
     }
 
@@ -234,16 +243,16 @@ impl Tx {
     }
 
     /// What has to be known before a certificate for a program's key is recorded, by one question. `proof` is the certificate that was
-    /// presented.
+    /// presented. The key's own certificate counts since `since`, the terminal's are counted since `day`.
     pub async fn key_guard(
         &mut self,
         terminal: TerminalId,
         key: KeyHash,
         profile: &str,
-        since: Timestamp,
+        (since, day): (Timestamp, Timestamp),
         proof: Option<CertificateId>,
     ) -> Result<KeyGuard, StoreError> {
-        let query = key_guard(terminal, key, profile, since, proof);
+        let query = key_guard(terminal, key, profile, (since, day), proof);
         self.optional(query, read_key_guard).await?.ok_or(StoreError::NotFound { what: "terminal" })
     }
 

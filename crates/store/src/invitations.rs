@@ -74,9 +74,9 @@ impl Tx {
         self.execute(query).await.map_err(|error| error.if_dangling(named)).map(|_| ())
     }
 
-    /// Counts a wrong second half.
+    /// Counts a wrong second half. Once a code is bound to a key, guessing it gains nothing, and must not end what waits for approval.
     pub async fn count_wrong_code(&mut self, selector: &str) -> Result<(), StoreError> {
-        let query = "UPDATE invitations SET failures = failures + 1 WHERE selector = $1";
+        let query = "UPDATE invitations SET failures = failures + 1 WHERE selector = $1 AND key_hash IS NULL";
         self.execute(Query::new(query).bind(selector)).await.map(|_| ())
     }
 
@@ -91,15 +91,26 @@ impl Tx {
         self.execute(Query::new(query).bind(selector).bind(key).bind(expires_at)).await.map(|_| ())
     }
 
-    /// Writes the operator's word down. False when nobody waits for one under this selector.
+    /// Writes the operator's word down. A no counts whatever was said before. False when nothing can be decided under this selector.
     pub async fn decide_invitation(&mut self, selector: &str, approval: Approval) -> Result<bool, StoreError> {
-        let query = "UPDATE invitations SET approval = $2 WHERE selector = $1 AND approval = 'pending' AND key_hash IS NOT NULL";
+        let query = match approval {
+            Approval::Refused => "UPDATE invitations SET approval = $2 WHERE selector = $1 AND approval <> 'refused'",
+            _ => {
+                "UPDATE invitations SET approval = $2 WHERE selector = $1 AND approval = 'pending' AND key_hash IS NOT NULL"
+            }
+        };
         Ok(self.execute(Query::new(query).bind(selector).bind(approval.as_str())).await? > 0)
     }
 
     /// Ends a terminal's invitations; says how many.
     pub async fn end_invitations(&mut self, terminal: TerminalId) -> Result<u64, StoreError> {
         self.execute(Query::new("DELETE FROM invitations WHERE terminal_id = $1").bind(terminal)).await
+    }
+
+    /// Ends those of a terminal's invitations that were used with a key.
+    pub async fn end_used_invitations(&mut self, terminal: TerminalId) -> Result<u64, StoreError> {
+        let query = "DELETE FROM invitations WHERE terminal_id = $1 AND key_hash IS NOT NULL";
+        self.execute(Query::new(query).bind(terminal)).await
     }
 
     /// Forgets invitations that have lapsed; says how many.

@@ -20,6 +20,7 @@ api-wrong-code = The enrolment code is not right
 api-too-many-codes = Too many enrolment codes were tried
 api-approval-pending = The operator has yet to approve the enrolment
 api-code-lapsed = The enrolment code has lapsed
+api-key-compromised = A certificate of this key was revoked because the key may be in other hands: make a new key
 api-code-used = The enrolment code was used before
 api-enrollment-refused = The operator has refused the enrolment
 api-content-type = The body is of another kind than expected

@@ -20,6 +20,7 @@ api-wrong-code = 登録コードが正しくありません
 api-too-many-codes = 登録コードの試行回数が多すぎます。時間をおいてお試しください
 api-approval-pending = 管理者の承認を待っています
 api-code-lapsed = 登録コードの期限が切れています。新しいコードを管理者に依頼してください
+api-key-compromised = この鍵は漏えいのおそれがあり、証明書が失効しています。新しい鍵を作ってください
 api-code-used = 登録コードはすでに使われています。新しいコードを管理者に依頼してください
 api-enrollment-refused = 管理者が登録を却下しました
 api-content-type = 送信データの種類が違います

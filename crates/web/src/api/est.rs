@@ -1,7 +1,6 @@
 //! Enrollment over Secure Transport (RFC 7030, as clarified by RFC 8951 and with the attributes of RFC 9908): `/.well-known/est` for
 //! terminals' certificates, `/.well-known/est/agent` for agents' own. Beside it, when to renew, in the spirit of RFC 9773.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::body::{Body, to_bytes};
@@ -63,9 +62,15 @@ struct Asker {
 }
 
 impl FromRequestParts<Shared> for Asker {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        if super::is_marked_by_browser(&parts.headers) {
+            return Err(Problem::new(
+                Code::NotForBrowsers,
+                "the request is marked as a browser's: send it from a program",
+            ));
+        }
         let nobody = Peer { presented: Presented::None, state: PeerState::None };
         let from = parts.extensions.get::<SocketAddr>().map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip);
         let is_agent = parts.uri.path().starts_with("/.well-known/est/agent/");

@@ -9,6 +9,8 @@ pub(crate) mod v1;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::MethodRouter;
+use http::HeaderMap;
+use http::header::ORIGIN;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{Shared, headers};
@@ -33,4 +35,9 @@ pub(crate) fn router() -> Router<Shared> {
     ways.method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(from_fn(headers::harden))
+}
+
+/// Whether a browser says that it sends this: it holds the same certificates as the programs beside it, and other sites can make it ask.
+pub(crate) fn is_marked_by_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }

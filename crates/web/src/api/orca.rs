@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use tegata_authority::{Authority, AuthorityError, PickUpError, PickUpRules, ProgramError, RenewError};
 use tegata_core::peer::{Peer, PeerCert, PeerState};
@@ -98,9 +98,7 @@ async fn admit(mut request: Request, next: Next) -> Response {
 fn is_from_browser(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let by_form = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
-    headers.contains_key(ORIGIN)
-        || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
-        || by_form.iter().any(|form| kind.starts_with(form))
+    super::is_marked_by_browser(headers) || by_form.iter().any(|form| kind.starts_with(form))
 }
 
 /// The outermost step: nothing is kept by anybody on the way.

@@ -36,6 +36,7 @@ pub(crate) enum Code {
     Refused,
     NoAgents,
     KeyKind,
+    KeyCompromised,
     KeyEncryption,
     NamesDiffer,
     NothingToRenew,
@@ -62,7 +63,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// Every kind with its word and its status.
-    const ALL: [(Self, &'static str, StatusCode); 33] = [
+    const ALL: [(Self, &'static str, StatusCode); 34] = [
         (Self::NoCertificate, "no-certificate", StatusCode::UNAUTHORIZED),
         (Self::Foreign, "foreign-certificate", StatusCode::FORBIDDEN),
         (Self::Expired, "expired-certificate", StatusCode::FORBIDDEN),
@@ -74,6 +75,7 @@ impl Code {
         (Self::Refused, "renewal-refused", StatusCode::FORBIDDEN),
         (Self::NoAgents, "no-agents", StatusCode::NOT_FOUND),
         (Self::KeyKind, "key-kind", StatusCode::BAD_REQUEST),
+        (Self::KeyCompromised, "key-compromised", StatusCode::BAD_REQUEST),
         (Self::KeyEncryption, "key-encryption", StatusCode::BAD_REQUEST),
         (Self::NamesDiffer, "names-differ", StatusCode::BAD_REQUEST),
         (Self::NothingToRenew, "nothing-to-renew", StatusCode::CONFLICT),
@@ -158,6 +160,7 @@ impl From<ProgramError> for Problem {
             ProgramError::Unknown => Code::Foreign,
             ProgramError::NoAgents => Code::NoAgents,
             ProgramError::KeyKind { .. } => Code::KeyKind,
+            ProgramError::CompromisedKey => Code::KeyCompromised,
             ProgramError::Names(_) => Code::NamesDiffer,
             ProgramError::NothingToRenew => Code::NothingToRenew,
             ProgramError::TooMany(_) => Code::TooManyCertificates,

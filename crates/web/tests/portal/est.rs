@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use tegata_core::audit::Action;
-use tegata_core::cert::CertRecord;
+use tegata_core::cert::{CertRecord, RevocationReason};
 use tegata_core::peer::{PeerState, Presented};
 use tegata_core::profile::{KeyKind, Purpose};
 use tegata_core::time::{Clock, Days};
@@ -16,6 +16,7 @@ use crate::deployment::{Answer, Browser, Deployment};
 
 const ENROLL: &str = "/.well-known/est/simpleenroll";
 const REENROLL: &str = "/.well-known/est/simplereenroll";
+const SERVER_KEY: &str = "/.well-known/est/serverkeygen";
 const AGENT_ENROLL: &str = "/.well-known/est/agent/simpleenroll";
 const AGENT_REENROLL: &str = "/.well-known/est/agent/simplereenroll";
 
@@ -317,7 +318,6 @@ async fn a_key_that_we_make_comes_with_its_certificate_and_again_when_asked_agai
         let [cert] = pkcs7::certificates(&parts[1].1).expect("certs-only").try_into().expect("one");
         (LeafKey::from_pkcs8(&parts[0].1).expect("a key"), cert)
     };
-    const SERVER_KEY: &str = "/.well-known/est/serverkeygen";
     let (first, cert) = parts(&enroll(&mut program, SERVER_KEY, &request).await);
     let public = first.public_key().spki_der();
     assert!(cert.windows(public.len()).any(|part| part == public), "the key is the certificate's");
@@ -443,7 +443,7 @@ async fn a_compromised_key_ends_the_agent_that_would_replace_it() {
     let agent = agent(&place, &place.due).await;
     let store = issued(&enroll(&mut place.browser(&agent), ENROLL, &csr::build(&key(), "store").expect("built")).await);
     let store = record(&place, &store).await;
-    let compromised = tegata_core::cert::RevocationReason::KeyCompromise;
+    let compromised = RevocationReason::KeyCompromise;
     let revoked = place.authority.revoke(&place.operator, &store, compromised).await.expect("revoked");
     assert!(revoked.contains(&store.serial) && revoked.contains(&agent.serial), "{revoked:?}");
     let answer = enroll(&mut place.browser(&agent), ENROLL, &csr::build(&key(), "store").expect("built")).await;
@@ -460,4 +460,97 @@ async fn a_program_sees_which_certificate_arrived() {
         assert_eq!((shown["kind"].as_str(), shown["serial"].as_str()), (Some(kind), Some(&*cert.serial.to_string())));
         assert_eq!(shown["terminal"]["name"], "受付1");
     }
+}
+
+#[tokio::test]
+async fn a_code_gets_one_certificate_of_a_kind_and_no_other_after_it_was_revoked() {
+    for reason in [RevocationReason::Unspecified, RevocationReason::Superseded, RevocationReason::KeyCompromise] {
+        let place = Deployment::new().await;
+        let (key, mut nobody) = (key(), place.visitor(Presented::None, PeerState::None));
+        let request = csr::build(&key, "x").expect("built");
+        let code = invite(&place, &place.fresh, true).await;
+        with_code(&mut nobody, ENROLL, &request, &code).await;
+        place.authority.decide(&place.operator, &code[..4], true).await.expect("approved");
+        let first = issued(&with_code(&mut nobody, ENROLL, &request, &code).await);
+        place.clock.set(place.clock.now().plus_days(Days(2)));
+        assert_eq!(issued(&with_code(&mut nobody, ENROLL, &request, &code).await), first, "another day, the same");
+        place.authority.revoke(&place.operator, &record(&place, &first).await, reason).await.expect("revoked");
+        assert_eq!(code_of(&with_code(&mut nobody, ENROLL, &request, &code).await), "wrong-code", "{reason:?}");
+        // The operator's next code is for a new key.
+        let code = invite(&place, &place.fresh, false).await;
+        let answer = with_code(&mut nobody, ENROLL, &request, &code).await;
+        let expected = if reason == RevocationReason::KeyCompromise { "key-compromised" } else { "code-used" };
+        assert_eq!(code_of(&answer), expected, "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_can_say_no_after_a_yes() {
+    let place = Deployment::new().await;
+    let request = csr::build(&key(), "x").expect("built");
+    let code = invite(&place, &place.fresh, false).await;
+    issued(&with_code(&mut place.visitor(Presented::None, PeerState::None), ENROLL, &request, &code).await);
+    place.authority.decide(&place.operator, &code[..4], false).await.expect("refused");
+    let answer = with_code(&mut place.visitor(Presented::None, PeerState::None), ENROLL, &request, &code).await;
+    assert_eq!(code_of(&answer), "enrollment-refused");
+}
+
+#[tokio::test]
+async fn guessing_does_not_end_what_waits_for_approval() {
+    let place = Deployment::new().await;
+    let request = csr::build(&key(), "x").expect("built");
+    let code = invite(&place, &place.fresh, true).await;
+    with_code(&mut place.visitor(Presented::None, PeerState::None), ENROLL, &request, &code).await;
+    let wrong = format!("{}{}", &code[..5], if code.ends_with("0000") { "1111" } else { "0000" });
+    for _ in 0..6 {
+        assert_eq!(
+            code_of(&with_code(&mut place.visitor(Presented::None, PeerState::None), ENROLL, &request, &wrong).await),
+            "wrong-code"
+        );
+    }
+    place.authority.decide(&place.operator, &code[..4], true).await.expect("approved");
+    issued(&with_code(&mut place.visitor(Presented::None, PeerState::None), ENROLL, &request, &code).await);
+}
+
+#[tokio::test]
+async fn whoever_used_up_the_days_certificates_does_not_shut_out_whom_the_operator_invites() {
+    let place = Deployment::new().await;
+    let request = || csr::build(&key(), "x").expect("built");
+    let mut thief = place.browser(&place.fresh);
+    while enroll(&mut thief, AGENT_ENROLL, &request()).await.status == StatusCode::OK {}
+    assert_eq!(code_of(&enroll(&mut thief, AGENT_ENROLL, &request()).await), "too-many-certificates");
+    let code = invite(&place, &place.fresh, false).await;
+    issued(&with_code(&mut place.visitor(Presented::None, PeerState::None), AGENT_ENROLL, &request(), &code).await);
+    let revoke = place.authority.revoke(&place.operator, &place.fresh, RevocationReason::KeyCompromise);
+    assert!(revoke.await.expect("revoked").len() > 2);
+    let code = invite(&place, &place.fresh, false).await;
+    let answer = with_code(&mut place.visitor(Presented::None, PeerState::None), AGENT_ENROLL, &request(), &code).await;
+    let own = record(&place, &issued(&answer)).await;
+    issued(&enroll(&mut place.browser(&own), ENROLL, &request()).await);
+}
+
+#[tokio::test]
+async fn a_page_elsewhere_cannot_make_a_browser_enrol() {
+    let place = Deployment::new().await;
+    let mut program = place.browser(&place.due);
+    let request = STANDARD.encode(csr::build(&key(), "x").expect("built"));
+    for mark in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+        let answer = send(&mut program, AGENT_ENROLL, request.as_bytes(), &[mark]).await;
+        assert_eq!((answer.status, code_of(&answer).as_str()), (StatusCode::FORBIDDEN, "not-for-browsers"));
+    }
+}
+
+#[tokio::test]
+async fn whoever_fetches_a_key_that_is_in_use_raises_an_alarm() {
+    let place = Deployment::new().await;
+    let request = csr::build(&key(), "x").expect("built");
+    let mut program = place.browser(&place.due);
+    assert_eq!(enroll(&mut program, SERVER_KEY, &request).await.status, StatusCode::OK);
+    assert_eq!(enroll(&mut program, SERVER_KEY, &request).await.status, StatusCode::OK);
+    assert_eq!(logged(&place, Action::CloneSuspected).await, 0, "not in use yet");
+    let identity = place.authority.reader().open_bundle(place.operator.scope(), place.due.terminal, place.clock.now());
+    let fetched = identity.await.expect("readable").expect("a bundle").certificate;
+    place.used(&place.browser(&fetched)).await;
+    assert_eq!(enroll(&mut program, SERVER_KEY, &request).await.status, StatusCode::OK);
+    assert_eq!(logged(&place, Action::CloneSuspected).await, 1);
 }

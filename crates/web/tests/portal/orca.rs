@@ -179,3 +179,24 @@ async fn a_body_may_be_empty_or_hold_unknown_members_and_garbage_is_refused() {
         assert_eq!(answer.status.as_u16(), status, "{}", &body[..body.len().min(40)]);
     }
 }
+
+#[tokio::test]
+async fn a_program_that_asks_all_day_is_told_to_wait_and_fills_no_log() {
+    let place = Deployment::new().await;
+    let program = place.program(&place.browser(&place.fresh));
+    let ask = async || send(&program, Method::POST, "/api/cert", "{}", &[]).await;
+    let mut answer = ask().await;
+    let mut asked = 1;
+    while answer.status == StatusCode::CONFLICT && asked < 100 {
+        answer = ask().await;
+        asked += 1;
+    }
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "3600"));
+    assert!(answer.text().contains("\"too-often\""), "{}", answer.text());
+    assert!((31..40).contains(&asked), "{asked}");
+    let rows =
+        async || place.authority.reader().audit_rows(place.operator.scope(), None, 500).await.expect("readable").len();
+    let before = rows().await;
+    assert_eq!(ask().await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(rows().await, before, "no row for what was not looked at");
+}
