@@ -204,8 +204,8 @@ pub struct Left {
 pub fn uninstall(root: &Path) -> Result<Left, AgentError> {
     let agent = Agent::open(root)?;
     let places =
-        agent.view.settings.stores.values().map(|store| store.place().1.clone()).filter(|path| !path.starts_with(root));
-    let left = Left { places: places.collect() };
+        agent.view.settings.stores.values().map(|store| store.place().1).filter(|path| !path.starts_with(root));
+    let left = Left { places: places.map(Path::to_owned).collect() };
     files::remove_folder(root)?;
     Ok(left)
 }
