@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export DEBIAN_FRONTEND=noninteractive CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 
-STEPS=(format lints tests postgres generated interop browser)
+STEPS=(format lints tests postgres generated interop browser windows)
 
 # A command of the binary, and the file that must hold exactly its output.
 GENERATED=(
@@ -184,6 +184,22 @@ step_generated() {
   echo "${#GENERATED[@]} passed, 0 failed"
 }
 
+# start_demo FOLDER: a demo in FOLDER/demo on loopback; its process is $server.
+start_demo() {
+  "$TEGATA" demo --dir "$1/demo" --listen 127.0.0.1:0 >"$1/log" 2>&1 </dev/null &
+  server=$!
+  local waited=0
+  until [ -e "$1/demo/demo.json" ]; do
+    if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge 600 ]; then
+      cat "$1/log"
+      echo "the demo did not start"
+      return 1
+    fi
+    sleep 0.2
+    waited=$((waited + 1))
+  done
+}
+
 stop_server() {
   [ -n "$server" ] || return 0
   kill "$server" 2>/dev/null || true
@@ -200,18 +216,7 @@ step_interop() {
   server=
   mkdir "$folder"
   trap 'stop_server' EXIT
-  "$TEGATA" demo --dir "$folder/demo" --listen 127.0.0.1:0 >"$folder/log" 2>&1 </dev/null &
-  server=$!
-  local waited=0
-  until [ -e "$folder/demo/demo.json" ]; do
-    if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge 600 ]; then
-      cat "$folder/log"
-      echo "the demo did not start"
-      return 1
-    fi
-    sleep 0.2
-    waited=$((waited + 1))
-  done
+  start_demo "$folder"
   scripts/interop.sh "$folder/demo"
   scripts/orca.sh "$folder/demo"
   scripts/est.sh "$folder/demo"
@@ -223,6 +228,74 @@ step_browser() {
   ensure_browser
   build_binary
   (cd e2e && npm ci --no-audit --no-fund --silent && node run.js)
+}
+
+# A compiler with Windows' standard library. Debian has none that is new enough, but a compiler with the library's source, which cargo builds;
+# it lies aside, so that it does not displace the one that everything else is built with. Whatever version is offered is taken.
+ensure_windows_compiler() {
+  ensure x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine wineserver:wine64
+  toolchain="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/windows-toolchain"
+  local packages=$RUN/windows-packages llvm standard
+  if [ ! -e "$toolchain/complete" ]; then
+    rm -rf "$toolchain"
+    mkdir -p "$packages" "$toolchain"
+    (cd "$packages" && apt-get -q download rustc-web rust-web-src libstd-rust-web-dev)
+    standard=$(dpkg-deb -f "$packages"/libstd-rust-web-dev_*.deb Depends | grep -oE 'libstd-rust-web-[0-9.]+')
+    (cd "$packages" && apt-get -q download "$standard")
+    dpkg-deb -f "$packages/$standard"_*.deb Depends | grep -oE 'libllvm[0-9]+' >"$toolchain/llvm"
+    local package
+    for package in "$packages"/*.deb; do dpkg-deb -x "$package" "$toolchain"; done
+    touch "$toolchain/complete"
+  fi
+  llvm=$(cat "$toolchain/llvm")
+  ensure "/usr/share/doc/$llvm:$llvm"
+}
+
+# cargo, for Windows
+cargo_windows() {
+  local command=$1
+  shift
+  RUSTC="$toolchain/usr/bin/rustc" LD_LIBRARY_PATH="$toolchain/usr/lib/x86_64-linux-gnu" RUSTC_BOOTSTRAP=1 \
+    RUSTUP_TOOLCHAIN="${RUSTUP_TOOLCHAIN:-stable}" CARGO_TARGET_DIR=target/windows CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine \
+    CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
+    cargo "$command" -p tegata-agent --target x86_64-pc-windows-gnu -Zbuild-std=std,panic_abort,test --locked "$@"
+}
+
+stop_windows() {
+  stop_server
+  WINEPREFIX=$folder/wine wineserver -k 2>/dev/null || true
+}
+
+# The agent's program for Windows: its own tests, and all that it does, under Wine. Where that cannot be had, one line says so.
+step_windows() {
+  local missing=""
+  if [ "$(uname -m)" != x86_64 ] || ! command -v apt-get >/dev/null; then
+    missing="this is no Debian on x86_64"
+  elif ! (ensure_windows_compiler); then
+    missing="its compiler, mingw-w64 or Wine cannot be had here"
+  fi
+  if [ -n "$missing" ]; then
+    echo "SKIPPED windows: $missing; nothing of the agent for Windows was built or tried"
+    echo "0 passed, 0 failed"
+    return 0
+  fi
+  toolchain="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/windows-toolchain"
+  ensure_judges
+  build_binary
+  # Not local: the trap runs when this function is over. The step runs in a shell of its own.
+  folder=$RUN/windows
+  server=
+  mkdir "$folder"
+  trap 'stop_windows' EXIT
+  local programs=target/windows/x86_64-pc-windows-gnu/debug
+  cargo_windows build --bins
+  x86_64-w64-mingw32-gcc -Wall -Wextra -Werror -shared -O1 -o "$programs/bcryptprimitives.dll" scripts/windows.c -lcrypt32 -ladvapi32
+  export WINEPREFIX=$folder/wine WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=" WINEPATH
+  WINEPATH="Z:$(sed 's|/|\\|g' <<<"$PWD/$programs")"
+  wineboot --init
+  cargo_windows test --lib
+  start_demo "$folder"
+  scripts/windows.sh "$folder/demo" "$programs"
 }
 
 # ---- running them --------------------------------------------------------------------------------------------------------------------
