@@ -94,7 +94,8 @@ check "the old one had been there" says "$(openssl x509 -in "$OLD" -noout -seria
 # ---- what calls it -------------------------------------------------------------------------------------------------------------------
 
 sed 's/DOMAIN.USER/user/' "$HERE/packaging/agent/windows/tegata-agent.xml" >"$WORK/task.xml"
-wine net start Schedule >"$WORK/output" 2>&1 || true # where it does not run yet
+wineserver -w # a service that could not start at the first start of all starts only after an end
+check "Wine's task scheduler starts" wine net start Schedule
 check "the task is read as one" wine schtasks /Create /TN "Tegata agent" /XML "$(windows "$WORK/task.xml")"
 sed -i 's/<Hidden>true/<Hidden>perhaps/' "$WORK/task.xml"
 check "and would not be with a mistake in it" refuses '' wine schtasks /Create /TN "Tegata agent 2" /XML "$(windows "$WORK/task.xml")"
