@@ -91,16 +91,16 @@ impl Cause {
                 "run it as the user who enrolled, and close the folder: chmod -R go= FOLDER",
             ),
             Self::Store => (
-                "保存先に書き込めること、必要なプログラム（certutil、pk12util）があることを確認してください。",
-                "see that the place can be written and that certutil and pk12util (libnss3-tools) are installed",
+                "保存先に書き込めること、nss なら certutil と pk12util があることを確認してください。",
+                "see that the place can be written and, for nss, that certutil and pk12util (libnss3-tools) are installed",
             ),
             Self::Several => (
                 "通常は新しい証明書が選ばれます。古い証明書を選んでしまう場合は、ブラウザーの証明書の設定から削除してください。",
                 "the newest is offered first; delete the old ones in the browser's settings if it chooses one of them",
             ),
             Self::Schedule => (
-                "タイマーを有効にしてください: systemctl enable --now tegata-agent.timer",
-                "turn the timer on: systemctl enable --now tegata-agent.timer (--user for a user's own)",
+                "タイマーを有効にしてください: systemctl enable --now tegata-agent.timer（Windows ではタスク「Tegata agent」）",
+                "turn the timer on: systemctl enable --now tegata-agent.timer (--user for a user's own; on Windows the task \"Tegata agent\")",
             ),
         }
     }
