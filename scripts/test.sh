@@ -17,6 +17,7 @@ GENERATED=(
 )
 
 PKILINT_VERSION=0.13.3
+WINDOWS_TOOLCHAIN="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/windows-toolchain"
 RUN=$(mktemp -d)
 trap 'rm -rf "$RUN"' EXIT
 TEGATA=target/debug/tegata
@@ -27,6 +28,12 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+update_packages() {
+  [ ! -e "$RUN/apt-updated" ] || return 0
+  as_root apt-get -q -y -o DPkg::Lock::Timeout=600 update
+  touch "$RUN/apt-updated"
+}
+
 # Each argument is FILE:PACKAGE; the package is installed when the file is missing.
 ensure() {
   local pair missing=()
@@ -35,12 +42,8 @@ ensure() {
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   echo "installing: ${missing[*]}"
-  local apt=(apt-get -q -y -o DPkg::Lock::Timeout=600)
-  if [ ! -e "$RUN/apt-updated" ]; then
-    as_root "${apt[@]}" update
-    touch "$RUN/apt-updated"
-  fi
-  as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --no-install-recommends "${missing[@]}"
+  update_packages
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}"
 }
 
 ensure_compiler() {
@@ -231,31 +234,36 @@ step_browser() {
 }
 
 # A compiler with Windows' standard library. Debian has none that is new enough, but a compiler with the library's source, which cargo builds;
-# it lies aside, so that it does not displace the one that everything else is built with. Whatever version is offered is taken.
+# it lies aside, so that it does not displace the one that everything else is built with. Whatever version is offered is taken, if it will do.
+# Called as a condition, where a command that fails does not end the shell: hence each "or return".
 ensure_windows_compiler() {
-  ensure x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine wineserver:wine64
-  toolchain="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/windows-toolchain"
-  local packages=$RUN/windows-packages llvm standard
-  if [ ! -e "$toolchain/complete" ]; then
-    rm -rf "$toolchain"
-    mkdir -p "$packages" "$toolchain"
-    (cd "$packages" && apt-get -q download rustc-web rust-web-src libstd-rust-web-dev)
-    standard=$(dpkg-deb -f "$packages"/libstd-rust-web-dev_*.deb Depends | grep -oE 'libstd-rust-web-[0-9.]+')
-    (cd "$packages" && apt-get -q download "$standard")
-    dpkg-deb -f "$packages/$standard"_*.deb Depends | grep -oE 'libllvm[0-9]+' >"$toolchain/llvm"
-    local package
-    for package in "$packages"/*.deb; do dpkg-deb -x "$package" "$toolchain"; done
-    touch "$toolchain/complete"
-  fi
-  llvm=$(cat "$toolchain/llvm")
-  ensure "/usr/share/doc/$llvm:$llvm"
+  ensure x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine || return
+  windows_rustc >/dev/null 2>&1 && return
+  local packages=$RUN/windows-packages package standard llvm
+  rm -rf "$packages" "$WINDOWS_TOOLCHAIN" && mkdir -p "$packages" "$WINDOWS_TOOLCHAIN" || return
+  update_packages || return
+  (cd "$packages" && apt-get -q download rustc-web rust-web-src libstd-rust-web-dev) || return
+  standard=$(dpkg-deb -f "$packages"/libstd-rust-web-dev_*.deb Depends | grep -oE 'libstd-rust-web-[0-9.]+') || return
+  (cd "$packages" && apt-get -q download "$standard") || return
+  llvm=$(dpkg-deb -f "$packages/$standard"_*.deb Depends | grep -oE 'libllvm[0-9]+') || return
+  ensure "/usr/share/doc/$llvm:$llvm" || return
+  for package in "$packages"/*.deb; do dpkg-deb -x "$package" "$WINDOWS_TOOLCHAIN" || return; done
+  windows_rustc
+}
+
+# Whether the compiler is there, works, and is as new as our crates want it.
+windows_rustc() {
+  local version wanted
+  version=$(LD_LIBRARY_PATH="$WINDOWS_TOOLCHAIN/usr/lib/x86_64-linux-gnu" "$WINDOWS_TOOLCHAIN/usr/bin/rustc" --version | cut -d' ' -f2)
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  [ -n "$version" ] && printf '%s\n' "$wanted" "$version" | sort -CV || { echo "rustc ${version:-is missing}, wanted: $wanted" && return 1; }
 }
 
 # cargo, for Windows
 cargo_windows() {
   local command=$1
   shift
-  RUSTC="$toolchain/usr/bin/rustc" LD_LIBRARY_PATH="$toolchain/usr/lib/x86_64-linux-gnu" RUSTC_BOOTSTRAP=1 \
+  RUSTC="$WINDOWS_TOOLCHAIN/usr/bin/rustc" LD_LIBRARY_PATH="$WINDOWS_TOOLCHAIN/usr/lib/x86_64-linux-gnu" RUSTC_BOOTSTRAP=1 \
     RUSTUP_TOOLCHAIN="${RUSTUP_TOOLCHAIN:-stable}" CARGO_TARGET_DIR=target/windows CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine \
     CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
     cargo "$command" -p tegata-agent --target x86_64-pc-windows-gnu -Zbuild-std=std,panic_abort,test --locked "$@"
@@ -279,7 +287,6 @@ step_windows() {
     echo "0 passed, 0 failed"
     return 0
   fi
-  toolchain="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/windows-toolchain"
   ensure_judges
   build_binary
   # Not local: the trap runs when this function is over. The step runs in a shell of its own.
