@@ -47,9 +47,10 @@ pub enum TrustError {
     /// Already over.
     #[error("the certificate ended {0}, by this machine's clock")]
     Expired(Timestamp),
-    /// Would end earlier than the one that it replaces.
-    #[error("the certificate ends {0}, earlier than the one that it would replace")]
-    NoGain(Timestamp),
+    /// Begins earlier than the one that it would replace: an old answer, or a server that has gone wrong. An earlier end is no reason to
+    /// refuse: after an incident, what is new may have to live shorter.
+    #[error("the certificate begins {0}, earlier than the one that it would replace")]
+    Older(Timestamp),
 }
 
 /// Roots and issuing CAs.
@@ -172,11 +173,8 @@ impl Trust {
         if now > about.not_after {
             return Err(TrustError::Expired(about.not_after));
         }
-        let no_gain = |old: &&Credential| {
-            old.about().not_after > about.not_after && old.key().public_key() != credential.key().public_key()
-        };
-        match replaces.filter(no_gain) {
-            Some(_) => Err(TrustError::NoGain(about.not_after)),
+        match replaces.filter(|old| old.about().not_before > about.not_before) {
+            Some(_) => Err(TrustError::Older(about.not_before)),
             None => Ok(credential),
         }
     }

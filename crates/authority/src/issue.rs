@@ -95,11 +95,13 @@ impl Inner {
     }
 }
 
-/// Writes a signed certificate into the register, with its row in the operation log.
+/// Writes a signed certificate into the register, with its row in the operation log. `by_hand` says that its key is ours, for a person to
+/// install.
 pub(crate) async fn record(
     tx: &mut Tx,
     leaf: &Leaf,
     issuer: IssuerId,
+    by_hand: bool,
     entry: Entry,
 ) -> Result<CertificateId, StoreError> {
     let new = NewCertificate {
@@ -115,6 +117,7 @@ pub(crate) async fn record(
         issued_at: entry.at,
         renewed_from: leaf.permit.renewed_from(),
         key: leaf.key,
+        by_hand,
         der: leaf.der.clone(),
     };
     let id = tx.insert_certificate(&new).await?;

@@ -120,7 +120,7 @@ pub struct Identity {
     pub terminal: Terminal,
     /// Whose terminal that is.
     pub customer: Customer,
-    /// Whether a later certificate of the terminal, of the same profile, is in use already.
+    /// Whether a later certificate of the same line is in use already.
     pub superseded: bool,
 }
 

@@ -335,7 +335,7 @@ impl Recorder {
         if let Some(suspected) = suspected {
             tx.append_audit(&suspected).await?;
         }
-        record(tx, &leaf, issuer, issued).await?;
+        record(tx, &leaf, issuer, false, issued).await?;
         Ok(None)
     }
 }

@@ -39,9 +39,9 @@ pub struct RenewalView {
     pub standing: Standing,
     /// The bundle that waits for this terminal.
     pub bundle: Option<Bundle>,
-    /// A certificate of this terminal that ends later than the presented one and has been used already.
+    /// A certificate of the presented one's line that ends later and has been used already.
     pub newer_used: Option<CertRecord>,
-    /// The terminal's certificates that somebody holds or can fetch, neither past nor revoked, latest end first.
+    /// The certificates of the presented one's line that somebody holds or can fetch, neither past nor revoked, latest end first.
     pub certificates: Vec<CertRecord>,
     /// Whether somebody pressed 「あとで」 at this terminal today.
     pub deferred_today: bool,
@@ -297,7 +297,7 @@ impl Authority {
                 if let Some(entry) = requested {
                     tx.append_audit(&entry).await?;
                 }
-                let id = record(tx, &leaf, issuer, issued).await?;
+                let id = record(tx, &leaf, issuer, true, issued).await?;
                 let bundle = NewBundle {
                     certificate: id,
                     terminal: terminal_id,
@@ -329,6 +329,8 @@ impl Authority {
         let waits = |cert: &CertRecord| bundle.as_ref().is_some_and(|bundle| bundle.certificate.id == cert.id);
         // One that nobody fetched and that cannot be fetched any more exists nowhere: its key is forgotten.
         let exists = |cert: &CertRecord| cert.progress() != Progress::Issued || cert.id == presented.id || waits(cert);
+        // What the terminal's programs hold is none of this browser's business.
+        certificates.retain(|cert| cert.line == presented.line);
         certificates.retain(|cert| cert.revoked.is_none() && cert.not_after >= now && exists(cert));
         certificates.sort_by_key(|cert| std::cmp::Reverse(cert.not_after));
         let newer = |cert: &&CertRecord| cert.used_at.is_some() && cert.not_after > presented.not_after;

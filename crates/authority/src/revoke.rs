@@ -24,7 +24,7 @@ pub enum RevokeError {
 
 impl Authority {
     /// Revokes a certificate, and erases the bundle it may wait in. Where the key may be in other hands, whatever was renewed from it is
-    /// revoked too, and the terminal's logins and invitations end: whoever had the key may have made them. Returns what was revoked.
+    /// revoked too, so is the agent of its terminal with all that it fetched (it would replace the certificate without anybody), and the terminal's logins and invitations end: whoever had the key may have made them. Returns what was revoked.
     pub async fn revoke(
         &self,
         actor: &Actor,
@@ -38,12 +38,18 @@ impl Authority {
         let revoked = self.entry(actor, place, Action::CertificateRevoked, reason.as_str());
         let erased = self.entry(actor, place, Action::BundleErased, "revoked");
         let (id, terminal) = (certificate.id, certificate.terminal);
+        let agent = self.0.rules.agent_profile.as_ref().map(|profile| profile.name.clone());
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let all = tx.certificates_of_terminal(terminal).await?;
                 let compromised = reason == RevocationReason::KeyCompromise;
                 let mut serials = Vec::new();
-                for cert in all.iter().filter(|cert| cert.id == id || compromised && comes_from(cert, id, &all)) {
+                let concerned = |cert: &CertRecord| {
+                    let is_agent = |cert: &CertRecord| agent.as_ref() == Some(&cert.profile);
+                    let by_agent = all.iter().any(|other| is_agent(other) && comes_from(cert, other.id, &all));
+                    cert.id == id || compromised && (comes_from(cert, id, &all) || is_agent(cert) || by_agent)
+                };
+                for cert in all.iter().filter(|cert| concerned(cert)) {
                     if !tx.revoke(cert.id, revoked.at, reason).await? {
                         if cert.id == id {
                             return Err(RevokeError::Already);

@@ -52,6 +52,8 @@ pub struct CertRecord {
     pub terminal: TerminalId,
     /// Whose terminal that is.
     pub customer: CustomerId,
+    /// The first certificate of its line: each one of a line was renewed from the one before, or made by hand for the same terminal.
+    pub line: CertificateId,
     /// The profile it was made by.
     pub profile: String,
     /// What kind of key it certifies.

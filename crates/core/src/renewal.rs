@@ -286,6 +286,7 @@ mod tests {
             issuer: crate::id::IssuerId(1),
             terminal: TerminalId::from_random([1; 16]),
             customer: CustomerId::new(1).expect("valid"),
+            line: CertificateId(1),
             profile: "terminal".into(),
             key_kind: crate::profile::KeyKind::P256,
             not_before: time(issued),

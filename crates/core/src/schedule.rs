@@ -67,7 +67,11 @@ pub fn validity(profile: &Profile, request: Request) -> Result<Validity, Schedul
     let kept = previous_end.filter(|end| *end > now).unwrap_or(now);
     let target = profile.end_from(kept);
     let (limit, what) = limit(profile, request);
-    let slots = permitted_afternoons(target, limit, now, profile.spread_days());
+    let mut slots = permitted_afternoons(target, limit, now, profile.spread_days());
+    // Where the limit is near, chance must not take away what the old one had.
+    if slots.iter().any(|end| *end >= kept) {
+        slots.retain(|end| *end >= kept);
+    }
     if slots.is_empty() {
         return Err(ScheduleError::NoRoom { what, limit });
     }
@@ -180,6 +184,26 @@ mod tests {
         let validity = validity(&profile(), request("2026-11-22T01:00:00Z", Some("2027-01-21"))).expect("room");
         assert_eq!(validity.not_after, at("2030-01-21"));
         assert_eq!(validity.not_before, at("2026-11-22T00:50:00Z"));
+    }
+
+    #[test]
+    fn a_renewal_long_before_the_window_takes_no_day_away_where_the_limit_leaves_room() {
+        let agent = ProfileSettings {
+            purpose: Purpose::Agent,
+            key_kinds: vec![KeyKind::P256],
+            validity_years: None,
+            validity_days: Some(365),
+            renewal_window_days: 120,
+            carry_over_days: 31,
+            spread_days: 10,
+        };
+        let agent = agent.validate("agent").expect("valid");
+        for spread in 0..40 {
+            let ask =
+                Request { key_kind: KeyKind::P256, spread, ..request("2026-11-24T01:00:00Z", Some("2027-12-20")) };
+            let end = validity(&agent, ask).expect("room").not_after;
+            assert!(end >= at("2027-12-20"), "{end}");
+        }
     }
 
     #[test]

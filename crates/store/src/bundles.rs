@@ -63,7 +63,7 @@ pub struct ErasedBundle {
 
 const SELECT_OPEN: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, \
                            c.key_kind, c.not_before, c.not_after, c.issued_at, c.renewed_from, c.downloaded_at, c.used_at, \
-                           c.revoked_at, c.revocation_reason, b.sealed_key, b.sealed_password, b.created_at, b.expires_at, \
+                           c.revoked_at, c.revocation_reason, COALESCE(c.line, c.id) AS line, b.sealed_key, b.sealed_password, b.created_at, b.expires_at, \
                            b.downloads, b.reveals FROM bundles b JOIN certificates c ON c.id = b.certificate_id \
                            WHERE b.terminal_id = $1 AND b.erased_at IS NULL AND b.expires_at > $2";
 

@@ -36,6 +36,8 @@ pub struct NewCertificate {
     pub renewed_from: Option<CertificateId>,
     /// The hash of its key.
     pub key: KeyHash,
+    /// Whether we made its key, for a person to install.
+    pub by_hand: bool,
     /// The certificate itself.
     pub der: Vec<u8>,
 }
@@ -70,7 +72,7 @@ pub struct CertFilter {
 
 const SELECT: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, c.key_kind, \
                       c.not_before, c.not_after, c.issued_at, c.renewed_from, c.downloaded_at, c.used_at, c.revoked_at, \
-                      c.revocation_reason FROM certificates c WHERE 1 = 1";
+                      c.revocation_reason, COALESCE(c.line, c.id) AS line FROM certificates c WHERE 1 = 1";
 
 pub(crate) fn certificate(row: &Row) -> Result<CertRecord, StoreError> {
     Ok(CertRecord {
@@ -80,6 +82,7 @@ pub(crate) fn certificate(row: &Row) -> Result<CertRecord, StoreError> {
         issuer: IssuerId(row.int("issuer_id")?),
         terminal: row.terminal("terminal_id")?,
         customer: row.customer("customer_id")?,
+        line: CertificateId(row.int("line")?),
         profile: row.text("profile")?,
         key_kind: row.text("key_kind")?.parse().map_err(|_| unreadable("key_kind"))?,
         not_before: row.time("not_before")?,
@@ -229,10 +232,11 @@ impl Tx {
     pub async fn insert_certificate(&mut self, new: &NewCertificate) -> Result<CertificateId, StoreError> {
         let query = Query::new(
             "INSERT INTO certificates (fingerprint, issuer_id, serial, terminal_id, customer_id, profile, key_kind, not_before, \
-             not_after, issued_at, renewed_from, key_hash, der, superseded) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN EXISTS \
-             (SELECT 1 FROM certificates n WHERE n.terminal_id = $4 AND n.profile = $6 AND n.used_at IS NOT NULL \
-             AND n.revoked_at IS NULL AND n.not_after > $9) THEN 1 ELSE 0 END) RETURNING id, superseded",
+             not_after, issued_at, renewed_from, key_hash, der, by_hand, line) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, COALESCE( \
+             (SELECT COALESCE(p.line, p.id) FROM certificates p WHERE p.id = $11 AND p.profile = $6), \
+             CASE WHEN $14 = 1 THEN (SELECT MIN(COALESCE(o.line, o.id)) FROM certificates o \
+             WHERE o.terminal_id = $4 AND o.profile = $6 AND o.by_hand = 1) END)) RETURNING id",
         )
         .bind(new.fingerprint)
         .bind(new.issuer)
@@ -246,12 +250,14 @@ impl Tx {
         .bind(new.issued_at)
         .bind(new.renewed_from)
         .bind(new.key)
-        .bind(new.der.clone());
-        let id = self.one(query, |row| Ok((CertificateId(row.int("id")?), row.int("superseded")? == 1))).await;
+        .bind(new.der.clone())
+        .bind(i64::from(new.by_hand));
+        let id = self.one(query, |row| row.int("id").map(CertificateId)).await;
         let named = StoreError::NotFound { what: "terminal of this customer, or issuer, or certificate renewed from" };
-        let (id, superseded) = id.map_err(|error| error.if_dangling(named))?;
-        // The gate need not be told of others: it takes a certificate that is younger than its picture for one that waits for its first use.
-        if superseded {
+        let id = id.map_err(|error| error.if_dangling(named))?;
+        // Only an end that an operator chose can be earlier than that of one in use. Of all others the gate need not be told: it takes a
+        // certificate that is younger than its picture for one that waits for its first use.
+        if new.by_hand && self.settle_superseded(new.terminal).await? {
             self.trust_changed().await?;
         }
         Ok(id)
@@ -300,16 +306,17 @@ impl Tx {
         Ok(true)
     }
 
-    /// Brings the `superseded` marks of a terminal's certificates in line with its rows: one is superseded when another of its profile that
-    /// is used and not revoked ends later (of two with one end, the later row counts as later).
-    async fn settle_superseded(&mut self, terminal: TerminalId) -> Result<(), StoreError> {
+    /// Brings the `superseded` marks of a terminal's certificates in line with its rows: one is superseded when another of its line that is
+    /// used and not revoked ends later (of two with one end, the later row counts as later). Says whether a mark changed.
+    async fn settle_superseded(&mut self, terminal: TerminalId) -> Result<bool, StoreError> {
         let query = Query::new(
             "UPDATE certificates SET superseded = 1 - superseded WHERE terminal_id = $1 AND superseded <> CASE WHEN EXISTS \
-             (SELECT 1 FROM certificates n WHERE n.terminal_id = $1 AND n.profile = certificates.profile \
+             (SELECT 1 FROM certificates n WHERE n.terminal_id = $1 \
+             AND COALESCE(n.line, n.id) = COALESCE(certificates.line, certificates.id) \
              AND n.used_at IS NOT NULL AND n.revoked_at IS NULL AND (n.not_after > certificates.not_after \
              OR (n.not_after = certificates.not_after AND n.id > certificates.id))) THEN 1 ELSE 0 END",
         )
         .bind(terminal);
-        self.execute(query).await.map(|_| ())
+        Ok(self.execute(query).await? > 0)
     }
 }

@@ -19,13 +19,13 @@ pub struct IdentityRow {
     pub terminal: Terminal,
     /// Whose terminal that is.
     pub customer: Customer,
-    /// Whether another certificate of the terminal, of the same profile, ends later and is in use.
+    /// Whether another certificate of its line ends later and is in use.
     pub superseded: bool,
 }
 
 const SELECT: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, c.key_kind, \
                       c.not_before, c.not_after, c.issued_at, c.renewed_from, c.downloaded_at, c.used_at, c.revoked_at, \
-                      c.revocation_reason, c.superseded, t.client_number, t.name AS terminal_name, t.created_at AS terminal_created_at, \
+                      c.revocation_reason, COALESCE(c.line, c.id) AS line, c.superseded, t.client_number, t.name AS terminal_name, t.created_at AS terminal_created_at, \
                       t.retired_at, t.deferred_on, k.code, k.name AS customer_name, k.created_at AS customer_created_at \
                       FROM certificates c JOIN terminals t ON t.id = c.terminal_id JOIN customers k ON k.id = c.customer_id \
                       WHERE 1 = 1";

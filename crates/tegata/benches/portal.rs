@@ -137,6 +137,7 @@ async fn fill(bed: &Bed, sample: &tegata_core::cert::CertRecord, der: &[u8]) {
                         issued_at: sample.issued_at,
                         renewed_from: None,
                         key: KeyHash(random(entropy)),
+                        by_hand: true,
                         der: der.clone(),
                     })
                     .await?;

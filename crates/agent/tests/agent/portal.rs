@@ -101,6 +101,8 @@ pub struct Inner {
     pub mistaken: Option<TerminalId>,
     /// How long certificates live, in days.
     pub life_days: i64,
+    /// By how many days more than usual new certificates are backdated.
+    pub backdate_days: i64,
     code_key: Option<PublicKey>,
     pub code_open: bool,
 }
@@ -282,8 +284,9 @@ impl Portal {
         if let Some(der) = same {
             return certificates(&[der]);
         }
-        let life = self.look(|inner| inner.life_days);
-        let validity = Validity { not_before: now.plus_seconds(-600), not_after: now.plus_seconds(life * DAY) };
+        let (life, back) = self.look(|inner| (inner.life_days, inner.backdate_days));
+        let validity =
+            Validity { not_before: now.plus_seconds(-600 - back * DAY), not_after: now.plus_seconds(life * DAY) };
         let terminal = self
             .look(|inner| inner.mistaken)
             .map_or_else(|| self.terminal.clone(), |id| Terminal { id, ..self.terminal.clone() });

@@ -187,8 +187,6 @@ fn an_answer_that_does_not_fit_is_not_believed() {
     refused(&stranger, TrustError::Stranger);
     let other = TerminalId::from_random([9; 16]);
     refused(&|bed| bed.portal().look(|inner| inner.mistaken = Some(other)), TrustError::OtherTerminal(other));
-    let short = |bed: &Bed| bed.portal().look(|inner| inner.life_days = 20);
-    refused(&short, TrustError::NoGain(day(DUE + 20)));
     let replay = |bed: &Bed| {
         // The certificate of the day before, over another key.
         let old = tegata_pki::pkcs7::certs_only(&[bed.current("web").leaf()]).expect("encodable");
@@ -197,6 +195,21 @@ fn an_answer_that_does_not_fit_is_not_believed() {
         bed.portal().look(|inner| inner.scripted.push_back(("simplereenroll", answer)));
     };
     refused(&replay, TrustError::OtherKey);
+}
+
+#[test]
+fn a_certificate_that_ends_earlier_is_believed_and_one_that_begins_earlier_is_not() {
+    let bed = Bed::new();
+    bed.enroll_with_a_long_identity();
+    let old = bed.current("web").leaf().to_vec();
+    bed.portal().look(|inner| inner.backdate_days = DUE + 5);
+    let tick = bed.tick(day(DUE), Urge::Now(Some("web")));
+    assert_eq!(code_of(&bed, "web"), Some(("untrusted-answer".into(), Remedy::Local)), "{:?}", tick.news);
+    assert!(tick.news.iter().any(|line| line.contains("earlier than the one")), "{:?}", tick.news);
+    assert_eq!(bed.current("web").leaf(), old);
+    bed.portal().look(|inner| (inner.backdate_days, inner.life_days) = (0, 20));
+    let tick = bed.tick(day(DUE + 1), Urge::Now(Some("web")));
+    assert_eq!(bed.current("web").about().not_after, day(DUE + 21), "{:?}", tick.news);
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 ALTER TABLE certificates ADD COLUMN key_hash bytea CHECK (octet_length(key_hash) = 32);
 
+ALTER TABLE certificates ADD COLUMN by_hand bigint NOT NULL DEFAULT 1 CHECK (by_hand IN (0, 1));
+ALTER TABLE certificates ADD COLUMN line bigint;
+UPDATE certificates SET line = (SELECT MIN(o.id) FROM certificates o WHERE o.terminal_id = certificates.terminal_id);
+
 CREATE TABLE invitations (
     selector    text   NOT NULL COLLATE "C" PRIMARY KEY CHECK (length(selector) = 4),
     code_hash   bytea  NOT NULL CHECK (octet_length(code_hash) = 32),

@@ -4,6 +4,13 @@
 -- were issued before this step have none.
 ALTER TABLE certificates ADD COLUMN key_hash BLOB CHECK (length(key_hash) = 32);
 
+-- Certificates of a terminal come in lines: each renewed from the one before. `by_hand` ones, whose keys we make for people to install, are
+-- one line however they came; what programs hold is a line for each of their keys' first certificate. `line` is the first one's id, or
+-- nothing for the first one itself. Within a line, a later one in use supersedes the earlier.
+ALTER TABLE certificates ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 1 CHECK (by_hand IN (0, 1));
+ALTER TABLE certificates ADD COLUMN line INTEGER;
+UPDATE certificates SET line = (SELECT MIN(o.id) FROM certificates o WHERE o.terminal_id = certificates.terminal_id);
+
 -- Codes with which a terminal without a certificate gets its first one. The first half of a code names its row; of the whole, only a keyed
 -- hash is here. `key_hash` is the key that it was used with.
 CREATE TABLE invitations (

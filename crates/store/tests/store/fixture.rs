@@ -78,6 +78,7 @@ pub fn new_certificate(of: u32, index: u8, tag: u64) -> NewCertificate {
         issued_at: NOW,
         renewed_from: None,
         key: KeyHash(fingerprint),
+        by_hand: true,
         der: tag.to_be_bytes().to_vec(),
     }
 }

@@ -8,3 +8,4 @@ mod kill;
 mod orca;
 mod status;
 mod walk;
+mod years;

@@ -120,6 +120,7 @@ pub(crate) mod tests {
             issuer: IssuerId(1),
             terminal: TerminalId::from_random([1; 16]),
             customer: CustomerId::new(1).expect("valid"),
+            line: tegata_core::id::CertificateId(1),
             profile: "terminal".into(),
             key_kind: KeyKind::Rsa3072,
             not_before: Timestamp(0),

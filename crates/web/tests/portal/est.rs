@@ -400,16 +400,50 @@ async fn two_lines_of_one_terminal_raise_an_alarm_and_lock_nobody() {
 }
 
 #[tokio::test]
-async fn an_agent_with_several_stores_is_no_copy() {
+async fn an_agent_with_several_stores_is_no_copy_and_neither_are_their_renewals() {
     let place = Deployment::new().await;
     let agent = agent(&place, &place.due).await;
     place.used(&place.browser(&agent)).await;
+    let mut stores = Vec::new();
     for _ in 0..3 {
         let request = csr::build(&key(), "store").expect("built");
         let store = issued(&enroll(&mut place.browser(&agent), ENROLL, &request).await);
-        place.used(&place.browser(&record(&place, &store).await)).await;
+        stores.push(record(&place, &store).await);
+        place.used(&place.browser(&stores[stores.len() - 1])).await;
+        place.clock.set(place.clock.now().plus_seconds(60));
+    }
+    place.clock.set(stores[0].not_after.plus_days(Days(-60)));
+    for store in &stores {
+        let request = for_names_of(&place, &key(), store, Purpose::Client).await;
+        let next = record(&place, &issued(&enroll(&mut place.browser(store), REENROLL, &request).await)).await;
+        assert_eq!(next.line, store.line);
+        place.used(&place.browser(&next)).await;
     }
     assert_eq!(logged(&place, Action::CloneSuspected).await, 0);
+}
+
+#[tokio::test]
+async fn a_browser_beside_an_agent_is_reminded_as_ever() {
+    let place = Deployment::new().await;
+    let agent = agent(&place, &place.due).await;
+    place.used(&place.browser(&agent)).await;
+    let store = issued(&enroll(&mut place.browser(&agent), ENROLL, &csr::build(&key(), "store").expect("built")).await);
+    place.used(&place.browser(&record(&place, &store).await)).await;
+    let menu = place.browser(&place.due).log_in(crate::deployment::USER).await.text();
+    assert!(menu.contains("action=\"/renewal\""), "the dialog is there: {menu}");
+}
+
+#[tokio::test]
+async fn a_compromised_key_ends_the_agent_that_would_replace_it() {
+    let place = Deployment::new().await;
+    let agent = agent(&place, &place.due).await;
+    let store = issued(&enroll(&mut place.browser(&agent), ENROLL, &csr::build(&key(), "store").expect("built")).await);
+    let store = record(&place, &store).await;
+    let compromised = tegata_core::cert::RevocationReason::KeyCompromise;
+    let revoked = place.authority.revoke(&place.operator, &store, compromised).await.expect("revoked");
+    assert!(revoked.contains(&store.serial) && revoked.contains(&agent.serial), "{revoked:?}");
+    let answer = enroll(&mut place.browser(&agent), ENROLL, &csr::build(&key(), "store").expect("built")).await;
+    assert_eq!(code_of(&answer), "revoked-certificate");
 }
 
 #[tokio::test]
