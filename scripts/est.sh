@@ -51,7 +51,7 @@ ask() {
 
 # The certificate of the last answer, in PEM.
 answered() {
-  openssl base64 -d -in "$WORK/answer" | openssl pkcs7 -inform DER -print_certs
+  base64 -d "$WORK/answer" | openssl pkcs7 -inform DER -print_certs
 }
 
 is() {
@@ -94,9 +94,9 @@ check "strongSwan enrols a terminal without a certificate by a code" est_enroll 
 mtls=(--cert "$CERT" --key "$KEY")
 curl -sS --cacert "$ROOT" "$EST/cacerts" -o "$WORK/cacerts"
 check "the CA certificates are a list of two, in lines of base64" says 'Tegata Issuing CA' bash -c \
-  "openssl base64 -d -in '$WORK/cacerts' | openssl pkcs7 -inform DER -print_certs -noout"
+  "base64 -d '$WORK/cacerts' | openssl pkcs7 -inform DER -print_certs -noout"
 curl -sS --cacert "$ROOT" "${mtls[@]}" "$EST/csrattrs" -o "$WORK/csrattrs"
-check "the attributes name the curve and the terminal" says 'prime256v1' bash -c "openssl base64 -d -in '$WORK/csrattrs' | openssl asn1parse -inform DER"
+check "the attributes name the curve and the terminal" says 'prime256v1' bash -c "base64 -d '$WORK/csrattrs' | openssl asn1parse -inform DER"
 
 request mine "$CERT" "$(uri "$CERT")"
 check "a due terminal renews" is "$(ask simplereenroll "$WORK/mine.b64" "${mtls[@]}")" 200
@@ -144,9 +144,11 @@ public = lambda *command, data: subprocess.run(["openssl", *command], input=data
 assert public("x509", "-noout", "-pubkey", data=pem) == public("pkey", "-inform", "DER", "-pubout", data=key)
 PY
 
-ID=$(openssl x509 -in "$CERT" -noout -serial | python3 -c '
-import base64, sys
-print("aw." + base64.urlsafe_b64encode(bytes.fromhex(sys.stdin.read().strip().partition("=")[2])).decode().rstrip("="))')
+hex() {
+  openssl x509 -in "$CERT" -noout "$@" | tail -n 1 | sed 's/.*=//' | tr -d ': '
+}
+ID=$(python3 -c 'import base64, sys; print(".".join(base64.urlsafe_b64encode(bytes.fromhex(part)).decode().rstrip("=") for part in sys.argv[1:]))' \
+  "$(hex -ext authorityKeyIdentifier)" "$(hex -serial)")
 check "it learns when to renew" says '"suggestedWindow"' curl -sS --cacert "$ROOT" "${mtls[@]}" "$EST/renewal-info/$ID"
 
 finish

@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export DEBIAN_FRONTEND=noninteractive CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 
-STEPS=(format lints tests postgres generated interop browser windows)
+STEPS=(format lints tests postgres generated interop fuzz browser windows)
 
 # A command of the binary, and the file that must hold exactly its output.
 GENERATED=(
@@ -96,6 +96,7 @@ build_binary() {
 
 step_format() {
   cargo fmt --all --check
+  cargo fmt --manifest-path fuzz/Cargo.toml --check
 }
 
 step_lints() {
@@ -224,6 +225,13 @@ step_interop() {
   scripts/interop.sh "$folder/demo"
   scripts/orca.sh "$folder/demo"
   scripts/est.sh "$folder/demo"
+}
+
+# What strangers could send, thought up by libFuzzer: here a few seconds for each target, with scripts/fuzz.sh as long as one likes.
+step_fuzz() {
+  ensure_compiler
+  ensure c++:g++
+  scripts/fuzz.sh --seconds 10
 }
 
 # A real browser with real certificates, through everything a person can do.

@@ -49,11 +49,9 @@ pub fn next_check(now: Timestamp, draw: Draw) -> Timestamp {
 }
 
 /// When to try again after `failures` (1 or more) in a row: after 1, 5, 15, 60, 180 and then every 360 minutes, of which up to a quarter is
-/// given to chance. What the server said (`Retry-After`) is kept instead, up to a day.
+/// given to chance. What the server said (`Retry-After`) is kept, up to a day, and then some by chance, so that a fleet does not come back
+/// in step; where it goes on saying so, a quarter of an hour lies between two tries.
 pub fn retry(now: Timestamp, failures: u32, retry_after: Option<i64>, draw: Draw) -> Timestamp {
-    if let Some(seconds) = retry_after {
-        return now.plus_seconds(seconds.clamp(1, DAY));
-    }
     let step = match failures {
         0 | 1 => 60,
         2 => 5 * 60,
@@ -62,7 +60,13 @@ pub fn retry(now: Timestamp, failures: u32, retry_after: Option<i64>, draw: Draw
         5 => 3 * HOUR,
         _ => 6 * HOUR,
     };
-    now.plus_seconds(step - draw.of(step / 4))
+    match retry_after {
+        Some(seconds) => {
+            let wait = seconds.clamp(1, DAY).max(step.min(15 * 60));
+            now.plus_seconds(wait + draw.of(wait / 4))
+        }
+        None => now.plus_seconds(step - draw.of(step / 4)),
+    }
 }
 
 /// After a refusal nothing is tried for a day: only a person can mend it, but a server that was set up wrongly for an hour must not stop a
@@ -128,7 +132,9 @@ mod tests {
         let minutes = |failures| (retry(now, failures, None, Draw(0)).0 - now.0) / 60;
         assert_eq!([1, 2, 3, 4, 5, 6, 1000].map(minutes), [1, 5, 15, 60, 180, 360, 360]);
         assert_eq!(retry(now, 4, None, Draw(u32::MAX)), now.plus_seconds(45 * 60));
-        assert_eq!(retry(now, 9, Some(30), Draw(u32::MAX)), now.plus_seconds(30));
+        assert_eq!(retry(now, 1, Some(90), Draw(0)), now.plus_seconds(90));
+        assert_eq!(retry(now, 9, Some(30), Draw(0)), now.plus_seconds(15 * 60), "and no oftener when it goes on");
+        assert!(retry(now, 1, Some(90), Draw(u32::MAX)) > now.plus_seconds(90), "a fleet does not come in step");
         assert_eq!(retry(now, 1, Some(i64::MAX), Draw(0)), now.plus_seconds(DAY));
     }
 }

@@ -9,6 +9,7 @@ use tegata_core::peer::PeerCert;
 use tegata_core::profile::Purpose;
 use tegata_core::renewal::{self, Advice, SuggestedWindow};
 use tegata_core::time::{Days, Timestamp};
+use tegata_pki::issuer::IssuerCert;
 use tegata_store::{AdviceRow, Audience, StoreError};
 
 use crate::{Authority, ProgramError};
@@ -37,15 +38,21 @@ pub enum AdviseError {
 }
 
 impl Authority {
-    /// When a certificate of the presenting terminal should be renewed; `None` where it has no such certificate.
+    /// When a certificate of the presenting terminal, named by its issuer's key identifier and its serial, should be renewed; `None` where it
+    /// has no such certificate.
     pub async fn renewal_info(
         &self,
         presented: &PeerCert,
+        issuer_key: &[u8],
         serial: Serial,
     ) -> Result<Option<RenewalInfo>, ProgramError> {
         let identity = self.identify(presented).await?.ok_or(ProgramError::Unknown)?;
         let scope = identity.actor().scope();
         let Some(cert) = self.0.reader.certificate_by_serial(scope, serial).await? else { return Ok(None) };
+        let issuer = IssuerCert::from_der(&self.issuer_der(cert.issuer).await?);
+        if issuer.is_ok_and(|issuer| issuer.key_identifier() != issuer_key) {
+            return Ok(None);
+        }
         let advice = self.0.reader.advice_for(cert.customer, cert.terminal).await?.map(|row| row.advice);
         let window = renewal::suggested_window(&cert, self.0.rules.window_of(&cert), advice.as_ref());
         let explanation_url =

@@ -4,7 +4,7 @@
 use tegata_core::access::Actor;
 use tegata_core::audit::Action;
 use tegata_core::cert::CertRecord;
-use tegata_core::id::{Fingerprint, TerminalId};
+use tegata_core::id::{Fingerprint, IssuerId, TerminalId};
 use tegata_core::secret::Secret;
 use tegata_core::terminal::Terminal;
 use tegata_pki::key::LeafKey;
@@ -141,6 +141,16 @@ impl Authority {
             .await
     }
 
+    /// The certificate of the CA that signed; another than the one that signs now where a bundle waited across a roll-over.
+    pub(crate) async fn issuer_der(&self, issuer: IssuerId) -> Result<Vec<u8>, AuthorityError> {
+        if issuer == self.0.ca.id {
+            return Ok(self.0.ca.cert.der().to_vec());
+        }
+        let issuers = self.0.reader.issuers(Actor::System { job: "bundle" }.scope()).await?;
+        let found = issuers.into_iter().find(|row| row.id == issuer);
+        found.map(|row| row.der).ok_or(AuthorityError::Missing("issuer"))
+    }
+
     /// Builds the .p12 off the async threads, opens it again with its password and compares what is inside.
     async fn seal_file(
         &self,
@@ -153,7 +163,7 @@ impl Authority {
     ) -> Result<Secret<Vec<u8>>, AuthorityError> {
         let friendly_name = format!("{} {}", terminal.name, certificate.not_after.jst_date());
         // Without the root: Windows stops an import with a security warning when a file brings one, and who connects needs none.
-        let chain = [self.0.ca.cert.der().to_vec()];
+        let chain = [self.issuer_der(certificate.issuer).await?];
         let entropy = self.0.entropy.clone();
         let work = move || {
             let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();

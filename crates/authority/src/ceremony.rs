@@ -158,7 +158,7 @@ pub async fn open(
     urls: Urls,
     clock: &dyn Clock,
 ) -> Result<(IssuingCa, Vault), CeremonyError> {
-    rollover::settle(store, &folders).await?;
+    rollover::settle(store, &folders, pass).await?;
     let root = read_file(&folders.certificates.join(ROOT_FILE))?;
     let cert = read_file(&folders.certificates.join(ISSUING_FILE))?;
     // Each takes Argon2id a while on purpose; side by side they take it once.

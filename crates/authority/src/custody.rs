@@ -133,21 +133,25 @@ pub fn seal(
 
 /// Reads a sealed file of `folder` and decrypts it.
 pub fn open(folder: &Path, what: Sealed, pass: &Passphrase) -> Result<Secret<Vec<u8>>, CustodyError> {
-    let path = folder.join(what.file_name());
-    let text = std::fs::read_to_string(&path).map_err(|source| CustodyError::File { path: path.clone(), source })?;
-    let document: Document = serde_json::from_str(&text).map_err(|error| broken(&path, &error.to_string()))?;
+    open_file(&folder.join(what.file_name()), what, pass)
+}
+
+/// The same for a file that was given another name since.
+pub(crate) fn open_file(path: &Path, what: Sealed, pass: &Passphrase) -> Result<Secret<Vec<u8>>, CustodyError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CustodyError::File { path: path.to_owned(), source })?;
+    let document: Document = serde_json::from_str(&text).map_err(|error| broken(path, &error.to_string()))?;
     if document.format != FORMAT || document.what != what.file_name() {
-        return Err(broken(&path, &format!("it says {} {}", document.format, document.what)));
+        return Err(broken(path, &format!("it says {} {}", document.format, document.what)));
     }
-    let decode = |field: &str| BASE64.decode(field).map_err(|_| broken(&path, "not base64"));
+    let decode = |field: &str| BASE64.decode(field).map_err(|_| broken(path, "not base64"));
     let nonce: [u8; NONCE_LEN] =
-        decode(&document.nonce)?.try_into().map_err(|_| broken(&path, "nonce of a wrong length"))?;
-    let key = derive(&path, pass, &decode(&document.salt)?, document.argon2id)?;
+        decode(&document.nonce)?.try_into().map_err(|_| broken(path, "nonce of a wrong length"))?;
+    let key = derive(path, pass, &decode(&document.salt)?, document.argon2id)?;
     let mut sealed = decode(&document.sealed)?;
     let aad = Aad::from(associated(what));
     let opened = key
         .open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
-        .map_err(|_| CustodyError::WrongPassphrase(path.clone()))?
+        .map_err(|_| CustodyError::WrongPassphrase(path.to_owned()))?
         .len();
     sealed.truncate(opened);
     Ok(Secret::new(sealed))

@@ -164,9 +164,9 @@ impl Authority {
     }
 
     /// Issues a certificate for answering about certificates (OCSP), over a key that is made here, never leaves the responder and is gone
-    /// with it. The row in the register is durable before it is returned.
-    pub(crate) async fn issue_responder(&self) -> Result<Responder, AuthorityError> {
-        let (ca, now) = (&self.0.ca, self.now());
+    /// with it. `ca` is any of ours: each can speak for its own certificates alone. The row in the register is durable before it is returned.
+    pub(crate) async fn issue_responder(&self, ca: &IssuingCa) -> Result<Responder, AuthorityError> {
+        let now = self.now();
         let outer = ca.cert.validity();
         let validity = Validity {
             not_before: now.plus_seconds(-RESPONDER_BACKDATE_SECONDS).max(outer.not_before),

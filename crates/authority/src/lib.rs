@@ -17,6 +17,7 @@ mod revoke;
 
 pub mod ceremony;
 pub mod custody;
+pub mod elders;
 pub mod jobs;
 pub mod ocsp;
 pub mod rollover;
@@ -107,6 +108,7 @@ struct Inner {
     turns: Turns,
     login_turns: Turns,
     code_limit: invite::CodeLimit,
+    order_limit: pickup::OrderLimit,
     /// Building a .p12 is work: never more than two at once, so that a storm of downloads does not keep others from logging in.
     sealing: tokio::sync::Semaphore,
 }
@@ -154,6 +156,7 @@ impl Authority {
             turns,
             login_turns,
             code_limit: invite::code_limit(),
+            order_limit: pickup::order_limit(),
             sealing,
         }))
     }

@@ -1,5 +1,5 @@
 //! Answers about certificates for everybody (OCSP, RFC 6960, in the profile of RFC 5019). What they say is read from the register; they are
-//! signed by a delegated key. An answer is signed once and kept: it is given again without a look at the register until it is about
+//! signed by delegated keys, one for each issuing CA whose certificates can still count. An answer is signed once and kept: it is given again without a look at the register until it is about
 //! an hour old, signed anew before that where somebody asks for it, and at once when its certificate is revoked by whatever process.
 //!
 //! Strangers can ask for anything, so everything that is not kept costs from one budget: what goes beyond is answered `tryLater`, or, where
@@ -21,7 +21,7 @@ use tegata_pki::signer::SignError;
 use tegata_store::StoreError;
 use tokio::sync::Semaphore;
 
-use crate::{Authority, AuthorityError};
+use crate::{Authority, AuthorityError, IssuingCa};
 
 /// An answer may be relied on for so long.
 const LIFE_SECONDS: i64 = 2 * 3600;
@@ -46,11 +46,19 @@ pub struct Ocsp(Arc<Inner>);
 
 struct Inner {
     authority: Authority,
-    hashes: IssuerHashes,
-    responder: RwLock<Arc<Responder>>,
+    /// First that of the CA that signs.
+    delegations: Vec<Delegation>,
     kept: RwLock<Kept>,
     budget: DefaultDirectRateLimiter,
     lookups: Semaphore,
+}
+
+/// A CA and its responder, whose certificate is good for no other CA (RFC 6960 section 4.2.2.2).
+struct Delegation {
+    /// `None` for the CA that signs.
+    elder: Option<IssuingCa>,
+    hashes: IssuerHashes,
+    responder: RwLock<Arc<Responder>>,
 }
 
 /// An answer.
@@ -87,6 +95,8 @@ struct Kept {
 /// A certificate of ours as a request names it: everything in a CertID that can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Name {
+    /// Its issuer: the place in `Inner::delegations`.
+    ca: usize,
     serial: Serial,
     hash: Hash,
     has_null: bool,
@@ -146,13 +156,15 @@ struct Known {
 }
 
 impl Ocsp {
-    /// Makes a responder's key and has it certified.
-    pub async fn open(authority: Authority) -> Result<Self, AuthorityError> {
-        let responder = RwLock::new(Arc::new(authority.issue_responder().await?));
-        let hashes = IssuerHashes::of(&authority.ca().cert);
+    /// Makes a responder's key for the CA that signs and for each of the earlier ones, and has it certified.
+    pub async fn open(authority: Authority, elders: Vec<IssuingCa>) -> Result<Self, AuthorityError> {
+        let mut delegations = Vec::with_capacity(1 + elders.len());
+        for elder in std::iter::once(None).chain(elders.into_iter().map(Some)) {
+            delegations.push(Delegation::open(&authority, elder).await?);
+        }
         let budget = RateLimiter::direct(Quota::per_second(BUDGET_PER_SECOND));
         let lookups = Semaphore::new(LOOKUPS);
-        Ok(Self(Arc::new(Inner { authority, hashes, responder, kept: RwLock::default(), budget, lookups })))
+        Ok(Self(Arc::new(Inner { authority, delegations, kept: RwLock::default(), budget, lookups })))
     }
 
     /// The answer to a request, if it is at hand; at once and without the register. Otherwise ask [`Ocsp::answer`].
@@ -190,16 +202,15 @@ impl Ocsp {
         });
     }
 
-    /// What is due by itself: another responder's certificate, and answers that begin to age. To be called every minute or so.
+    /// What is due by itself: other certificates of responders, and answers that begin to age. To be called every minute or so.
     pub async fn tend(&self) -> Result<(), OcspError> {
         let inner = &*self.0;
         let now = inner.authority.now();
-        if inner.needs_responder(now) {
-            let fresh = Arc::new(inner.authority.issue_responder().await?);
-            *inner.responder.write().expect("nothing panics while holding this lock") = fresh;
+        for delegation in &inner.delegations {
+            delegation.tend(&inner.authority).await?;
         }
         for (name, old) in inner.aging(now) {
-            if old.is_wanted.load(Ordering::Relaxed) {
+            if old.is_wanted.load(Ordering::Relaxed) && now <= inner.delegations[name.ca].end(&inner.authority) {
                 inner.renew(name, &old.certificate).await?;
             } else if now >= old.freshness.next_update {
                 inner.kept.write().expect("nothing panics while holding this lock").answers.remove(&name);
@@ -212,11 +223,8 @@ impl Ocsp {
 impl Inner {
     async fn answer(&self, request: &[u8]) -> Result<Answer, Refusal> {
         let request = Request::parse(request).map_err(|_| Refusal::MalformedRequest)?;
-        // One responder speaks for one CA: its certificate is good for no other (RFC 6960 section 4.2.2.2).
-        if !request.certificates.iter().all(|asked| self.hashes.are_meant_by(asked)) {
-            return Err(Refusal::Unauthorized);
-        }
         let now = self.authority.now();
+        let ca = self.meant_by(&request, now).ok_or(Refusal::Unauthorized)?;
         let kept = self.find(&request, now);
         if request.nonce.is_none()
             && let Some(kept) = kept
@@ -227,14 +235,21 @@ impl Inner {
             return kept.map(|kept| kept.answer.clone()).ok_or(Refusal::TryLater);
         }
         match (request.certificates.as_slice(), request.nonce) {
-            ([only], None) => self.answer_and_keep(only).await,
-            (several, nonce) => self.answer_once(several, nonce, now).await,
+            ([only], None) => self.answer_and_keep(ca, only).await,
+            (several, nonce) => self.answer_once(ca, several, nonce, now).await,
         }
+    }
+
+    /// Which CA can speak about all that is asked: one answer has one signature. A CA that has ended speaks no more, since all that it issued
+    /// has ended, too.
+    fn meant_by(&self, request: &Request<'_>, now: Timestamp) -> Option<usize> {
+        let is_meant = |ca: &Delegation| request.certificates.iter().all(|asked| ca.hashes.are_meant_by(asked));
+        self.delegations.iter().position(is_meant).filter(|ca| now <= self.delegations[*ca].end(&self.authority))
     }
 
     fn find(&self, request: &Request<'_>, now: Timestamp) -> Option<Arc<KeptAnswer>> {
         let [only] = request.certificates.as_slice() else { return None };
-        name(only).filter(|_| self.hashes.are_meant_by(only)).and_then(|name| self.kept_answer(name, now))
+        self.kept_answer(name(self.meant_by(request, now)?, only)?, now)
     }
 
     fn kept_answer(&self, name: Name, now: Timestamp) -> Option<Arc<KeptAnswer>> {
@@ -251,43 +266,44 @@ impl Inner {
         matches!(self.budget.check_n(cost), Ok(Ok(())))
     }
 
-    async fn answer_and_keep(&self, asked: &CertId<'_>) -> Result<Answer, Refusal> {
-        let signed = match name(asked) {
+    async fn answer_and_keep(&self, ca: usize, asked: &CertId<'_>) -> Result<Answer, Refusal> {
+        let signed = match name(ca, asked) {
             Some(name) => self.renew(name, asked.der).await,
-            None => self.sign_unknown(asked.der),
+            None => self.sign_unknown(ca, asked.der),
         };
         signed.map_err(|error| error.refusal())
     }
 
     async fn answer_once(
         &self,
+        ca: usize,
         several: &[CertId<'_>],
         nonce: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<Answer, Refusal> {
         let mut singles = Vec::with_capacity(several.len());
         for asked in several {
-            let known = match name(asked) {
+            let known = match name(ca, asked) {
                 Some(name) => match self.kept_answer(name, now) {
                     Some(kept) => kept.known,
-                    None => self.look_up(name.serial).await.map_err(|error| error.refusal())?,
+                    None => self.look_up(name).await.map_err(|error| error.refusal())?,
                 },
-                None => self.known(Status::Unknown),
+                None => self.known(ca, Status::Unknown),
             };
             singles.push(known.single(asked.der));
         }
-        self.respond(&singles, nonce).map(Answer::Once).map_err(|error| error.refusal())
+        self.respond(ca, &singles, nonce).map(Answer::Once).map_err(|error| error.refusal())
     }
 
     /// Asks the register, signs, and keeps what was signed, unless the register changed meanwhile or the certificate was never issued: of
     /// those there is no end.
     async fn renew(&self, name: Name, certificate: &[u8]) -> Result<Answer, OcspError> {
         let changes = self.kept.read().expect("nothing panics while holding this lock").changes;
-        let known = self.look_up(name.serial).await?;
+        let known = self.look_up(name).await?;
         if known.status == Status::Unknown {
-            return self.sign_unknown(certificate);
+            return self.sign_unknown(name.ca, certificate);
         }
-        let der = self.respond(&[known.single(certificate)], None)?;
+        let der = self.respond(name.ca, &[known.single(certificate)], None)?;
         let produced_at = self.authority.now();
         let mut tag = [0; 16];
         tag.copy_from_slice(&digest(&SHA256, &der).as_ref()[..16]);
@@ -305,21 +321,25 @@ impl Inner {
         Ok(answer)
     }
 
-    async fn look_up(&self, serial: Serial) -> Result<Known, OcspError> {
+    async fn look_up(&self, name: Name) -> Result<Known, OcspError> {
         let scope = Actor::System { job: "ocsp" }.scope();
+        let issuer = self.delegations[name.ca].ca(&self.authority).id;
         let asked = async {
             // It is never closed.
             let _turn = self.lookups.acquire().await;
-            self.authority.reader().issued_serial(scope, self.authority.ca().id, serial).await
+            self.authority.reader().issued_serial(scope, issuer, name.serial).await
         };
         let found = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| OcspError::Slow)??;
-        Ok(self.known(match found {
-            None => Status::Unknown,
-            Some(issued) => issued.revoked.map_or(Status::Good, |(at, reason)| Status::Revoked(at, reason)),
-        }))
+        Ok(self.known(
+            name.ca,
+            match found {
+                None => Status::Unknown,
+                Some(issued) => issued.revoked.map_or(Status::Good, |(at, reason)| Status::Revoked(at, reason)),
+            },
+        ))
     }
 
-    fn known(&self, status: Status) -> Known {
+    fn known(&self, ca: usize, status: Status) -> Known {
         let now = self.authority.now();
         let begin = now.plus_seconds(-BACKDATE_SECONDS);
         let this_update = match status {
@@ -327,16 +347,16 @@ impl Inner {
             Status::Revoked(at, _) => begin.max(at.min(now)),
             Status::Good | Status::Unknown => begin,
         };
-        let end = self.responder().validity().not_after;
+        let end = self.delegations[ca].responder().validity().not_after;
         Known { status, this_update, next_update: now.plus_seconds(LIFE_SECONDS).min(end) }
     }
 
-    fn sign_unknown(&self, certificate: &[u8]) -> Result<Answer, OcspError> {
-        self.respond(&[self.known(Status::Unknown).single(certificate)], None).map(Answer::Once)
+    fn sign_unknown(&self, ca: usize, certificate: &[u8]) -> Result<Answer, OcspError> {
+        self.respond(ca, &[self.known(ca, Status::Unknown).single(certificate)], None).map(Answer::Once)
     }
 
-    fn respond(&self, singles: &[Single<'_>], nonce: Option<&[u8]>) -> Result<Vec<u8>, OcspError> {
-        let (responder, now) = (self.responder(), self.authority.now());
+    fn respond(&self, ca: usize, singles: &[Single<'_>], nonce: Option<&[u8]>) -> Result<Vec<u8>, OcspError> {
+        let (responder, now) = (self.delegations[ca].responder(), self.authority.now());
         let end = responder.validity().not_after;
         if now > end {
             return Err(OcspError::Ended(end));
@@ -344,21 +364,12 @@ impl Inner {
         Ok(responder.respond(singles, now, nonce)?)
     }
 
-    fn responder(&self) -> Arc<Responder> {
-        Arc::clone(&self.responder.read().expect("nothing panics while holding this lock"))
-    }
-
-    /// Near its end, unless the CA itself ends with it.
-    fn needs_responder(&self, now: Timestamp) -> bool {
-        let end = self.responder().validity().not_after;
-        now >= end.plus_days(Days(-RESPONDER_ROOM.0)) && self.authority.ca().cert.validity().not_after > end
-    }
-
     fn drop_outdated(&self, revoked: &[(IssuerId, Serial)]) -> Vec<(Name, Arc<KeptAnswer>)> {
-        let own = self.authority.ca().id;
+        let place = |issuer| self.delegations.iter().position(|one| one.ca(&self.authority).id == issuer);
         let mut kept = self.kept.write().expect("nothing panics while holding this lock");
         kept.changes += 1;
-        let names = revoked.iter().filter(|(issuer, _)| *issuer == own).flat_map(|(_, serial)| names(*serial));
+        let ours = revoked.iter().filter_map(|(issuer, serial)| Some((place(*issuer)?, *serial)));
+        let names = ours.flat_map(|(ca, serial)| names(ca, serial));
         let outdated: Vec<Name> = names
             .filter(|name| kept.answers.get(name).is_some_and(|answer| answer.known.status == Status::Good))
             .collect();
@@ -369,6 +380,38 @@ impl Inner {
         let kept = self.kept.read().expect("nothing panics while holding this lock");
         let aging = kept.answers.iter().filter(|(_, answer)| now >= answer.freshness.refreshed_at);
         aging.map(|(name, answer)| (*name, Arc::clone(answer))).collect()
+    }
+}
+
+impl Delegation {
+    async fn open(authority: &Authority, elder: Option<IssuingCa>) -> Result<Self, AuthorityError> {
+        let ca = elder.as_ref().unwrap_or(authority.ca());
+        let hashes = IssuerHashes::of(&ca.cert);
+        let responder = RwLock::new(Arc::new(authority.issue_responder(ca).await?));
+        Ok(Self { elder, hashes, responder })
+    }
+
+    fn ca<'a>(&'a self, authority: &'a Authority) -> &'a IssuingCa {
+        self.elder.as_ref().unwrap_or(authority.ca())
+    }
+
+    /// The CA's last second.
+    fn end(&self, authority: &Authority) -> Timestamp {
+        self.ca(authority).cert.validity().not_after
+    }
+
+    fn responder(&self) -> Arc<Responder> {
+        Arc::clone(&self.responder.read().expect("nothing panics while holding this lock"))
+    }
+
+    /// Replaces the responder near its end, unless the CA itself ends with it.
+    async fn tend(&self, authority: &Authority) -> Result<(), AuthorityError> {
+        let end = self.responder().validity().not_after;
+        if authority.now() >= end.plus_days(Days(-RESPONDER_ROOM.0)) && self.end(authority) > end {
+            let fresh = Arc::new(authority.issue_responder(self.ca(authority)).await?);
+            *self.responder.write().expect("nothing panics while holding this lock") = fresh;
+        }
+        Ok(())
     }
 }
 
@@ -397,15 +440,15 @@ impl Known {
 }
 
 /// `None` for a number that none of our certificates has: they are all of one length.
-fn name(asked: &CertId<'_>) -> Option<Name> {
+fn name(ca: usize, asked: &CertId<'_>) -> Option<Name> {
     let serial = Serial::from_bytes(asked.serial.try_into().ok()?);
-    Some(Name { serial, hash: asked.hash?, has_null: asked.has_null })
+    Some(Name { ca, serial, hash: asked.hash?, has_null: asked.has_null })
 }
 
 /// Every way to ask about one certificate.
-fn names(serial: Serial) -> impl Iterator<Item = Name> {
+fn names(ca: usize, serial: Serial) -> impl Iterator<Item = Name> {
     let ways = [Hash::Sha1, Hash::Sha256].into_iter().flat_map(|hash| [(hash, true), (hash, false)]);
-    ways.map(move |(hash, has_null)| Name { serial, hash, has_null })
+    ways.map(move |(hash, has_null)| Name { ca, serial, hash, has_null })
 }
 
 #[cfg(test)]
@@ -415,7 +458,7 @@ mod tests {
     fn answer(number: u64) -> (Name, KeptAnswer) {
         let mut serial = [0; 16];
         serial[8..].copy_from_slice(&number.to_be_bytes());
-        let name = Name { serial: Serial::from_bytes(serial), hash: Hash::Sha1, has_null: true };
+        let name = Name { ca: 0, serial: Serial::from_bytes(serial), hash: Hash::Sha1, has_null: true };
         let at = Timestamp(0);
         let freshness = Freshness { produced_at: at, next_update: at, refreshed_at: at, tag: [0; 16] };
         let known = Known { status: Status::Good, this_update: at, next_update: at };

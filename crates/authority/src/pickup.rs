@@ -2,10 +2,13 @@
 //! password, the second one fetches the file there. The address carries a token that any node can check and none has to remember: a MAC
 //! over the bundle, the certificate that asked, the token's end and the number of downloads before it.
 
+use std::num::NonZeroU32;
+
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tegata_core::id::Fingerprint;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tegata_core::id::{Fingerprint, TerminalId};
 use tegata_core::peer::PeerCert;
 use tegata_core::secret::Secret;
 use tegata_core::time::{Days, Timestamp};
@@ -13,6 +16,15 @@ use tegata_pki::pkcs12::Format;
 
 use crate::bundle::{BundleError, BundleFile};
 use crate::{Authority, AuthorityError, Identity, RenewError};
+
+/// How often a terminal's programs may ask within an hour: they ask at each start, and a PC may have several.
+const ORDERS_PER_HOUR: NonZeroU32 = NonZeroU32::new(30).expect("thirty is not zero");
+
+pub(crate) type OrderLimit = DefaultKeyedRateLimiter<TerminalId>;
+
+pub(crate) fn order_limit() -> OrderLimit {
+    RateLimiter::keyed(Quota::per_hour(ORDERS_PER_HOUR))
+}
 
 /// Within which limits programs renew and fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +117,12 @@ impl Terms {
 }
 
 impl Authority {
+    /// Whether a terminal's program may ask once more: each question is a durable row, and a program that asks all day has gone wild. Counted
+    /// in each process for itself.
+    pub fn may_order(&self, presented: &PeerCert) -> bool {
+        self.0.order_limit.check_key(&presented.terminal).is_ok()
+    }
+
     /// Renews the presented certificate for its terminal, or finds the bundle that waits for it, and says how to fetch it. Telling the
     /// password is a row of the operation log.
     pub async fn order_pick_up(&self, presented: &PeerCert, rules: PickUpRules) -> Result<PickUp, RenewError> {

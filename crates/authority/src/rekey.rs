@@ -19,7 +19,7 @@ use tegata_core::time::{Days, Timestamp};
 use tegata_pki::csr::{Csr, NameMismatch};
 use tegata_pki::issue::Leaf;
 use tegata_pki::key::PublicKey;
-use tegata_store::{KeyGuard, StoreError, Tx};
+use tegata_store::{StoreError, Tx};
 
 use crate::issue::{Order, record};
 use crate::{Authority, AuthorityError, BundleError, Identity, RenewError, about};
@@ -215,8 +215,8 @@ impl Authority {
     async fn latest(&self, identity: &Identity, profile: &Profile) -> Result<CertRecord, ProgramError> {
         let scope = identity.actor().scope();
         let all = self.0.reader.certificates_of_terminal(scope, identity.terminal.id).await?;
-        let mut of_profile = all.into_iter().filter(|cert| cert.profile == profile.name && cert.revoked.is_none());
-        of_profile.next().ok_or(ProgramError::NothingToRenew)
+        let found = all.into_iter().find(|cert| cert.profile == profile.name && cert.revoked.is_none());
+        found.ok_or(ProgramError::NothingToRenew)
     }
 
     /// The request must ask for the names of the certificate to be renewed, as it has them or as the register has them today.
@@ -253,11 +253,9 @@ impl Authority {
             Err(refused @ PermitError::TooEarly { .. }) => refused,
             Err(refused) => return Err(refused.into()),
         };
-        let (id, key, name) = (terminal.id, csr.public_key().hash(), profile.name.clone());
-        let since = now.plus_seconds(-A_DAY);
-        let write =
-            self.0.store.write(move |tx| Box::pin(async move { tx.key_guard(id, key, &name, since, None).await }));
-        if let KeyGuard { answered: Some(cert), .. } = write.await? {
+        let (key, since) = (csr.public_key().hash(), now.plus_seconds(-A_DAY));
+        let answered = self.0.reader.certificate_by_key(terminal.id, key, &profile.name, since).await?;
+        if let Some(cert) = answered {
             return Ok(Found::Answered(cert));
         }
         let window = self.window_now(renewed, profile.renewal_window()).await?;

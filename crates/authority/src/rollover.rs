@@ -20,6 +20,7 @@ use crate::ceremony::{
     write_certificate,
 };
 use crate::custody::{self, CustodyError, Passphrase, Sealed};
+use crate::elders;
 
 /// Where the next CA waits until the register knows it.
 const NEXT: &str = "next";
@@ -34,7 +35,8 @@ pub async fn roll_over(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<IssuerCert, CeremonyError> {
-    settle(store, &folders).await?;
+    let _alone = lock(&folders).await?;
+    settle_alone(store, &folders, pass).await?;
     let now = clock.now();
     let root = read_file(&folders.certificates.join(ROOT_FILE))?;
     let root_signer = SoftwareSigner::from_pkcs8(custody::open(folders.keys, Sealed::Root, pass)?.expose())?;
@@ -82,18 +84,42 @@ pub async fn roll_over(
         })
     });
     write.await?;
-    settle(store, &folders).await?;
+    settle_alone(store, &folders, pass).await?;
     Ok(issuing)
 }
 
-/// Finishes a roll-over that the register knows of, and forgets one that it does not. Nothing to do, mostly.
-pub(crate) async fn settle(store: &Store, folders: &Folders<'_>) -> Result<(), CeremonyError> {
+/// One process at a time rolls over or settles; others wait. Ends with the value.
+async fn lock(folders: &Folders<'_>) -> Result<fs::File, CustodyError> {
+    let path = folders.keys.join("roll-over.lock");
+    let take = {
+        let path = path.clone();
+        move || {
+            let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+            file.lock().map(|()| file)
+        }
+    };
+    // It may take as long as somebody else needs.
+    let taken = tokio::task::spawn_blocking(take).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    taken.map_err(at(&path))
+}
+
+/// Finishes a roll-over that the register knows of, and forgets one that it does not. Nothing to do, mostly; then nothing is locked. While
+/// somebody rolls over, this waits.
+pub(crate) async fn settle(store: &Store, folders: &Folders<'_>, pass: &Passphrase) -> Result<(), CeremonyError> {
+    let waits = |folder: &Path, file: &str| folder.join(NEXT).join(file).exists();
+    if waits(folders.certificates, ISSUING_FILE) || waits(folders.keys, Sealed::Issuing.file_name()) {
+        let _alone = lock(folders).await?;
+        settle_alone(store, folders, pass).await?;
+    }
+    Ok(())
+}
+
+async fn settle_alone(store: &Store, folders: &Folders<'_>, pass: &Passphrase) -> Result<(), CeremonyError> {
     let (key, cert) = (Sealed::Issuing.file_name(), ISSUING_FILE);
     let (next_key, next_cert) = (folders.keys.join(NEXT).join(key), folders.certificates.join(NEXT).join(cert));
     if next_cert.exists() {
-        let der = read_file(&next_cert);
         let scope = Actor::System { job: "open" }.scope();
-        let known = match &der {
+        let known = match read_file(&next_cert) {
             Ok(next) => store.reader().issuers(scope).await?.iter().any(|row| row.der == next.der()),
             Err(_) => false, // half written: the register came later
         };
@@ -103,12 +129,17 @@ pub(crate) async fn settle(store: &Store, folders: &Folders<'_>) -> Result<(), C
             return Ok(());
         }
         let old = read_file(&folders.certificates.join(cert))?;
-        let name: String = old.fingerprint().to_string().chars().take(16).collect();
-        keep(&folders.certificates.join(cert), &folders.certificates.join(format!("issuing-{name}.pem")))?;
-        keep(&folders.keys.join(key), &folders.keys.join(format!("issuing-{name}.sealed")))?;
+        keep(&folders.certificates.join(cert), &folders.certificates.join(format!("{}.pem", elders::kept_name(&old))))?;
+        keep(&folders.keys.join(key), &folders.keys.join(elders::key_file(&old)))?;
         replace(&next_cert, &folders.certificates.join(cert))?;
     }
     if next_key.exists() {
+        // Only the key of the certificate in place takes the old one's: a key that is replaced by mistake is gone.
+        let next =
+            SoftwareSigner::from_pkcs8(custody::open(&folders.keys.join(NEXT), Sealed::Issuing, pass)?.expose())?;
+        if next.public_key_der() != read_file(&folders.certificates.join(cert))?.spki_der() {
+            return Err(CeremonyError::KeyMismatch("next/issuing.sealed"));
+        }
         replace(&next_key, &folders.keys.join(key))?;
     }
     Ok(())

@@ -12,9 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const CHUNK: usize = 4096;
 
-/// The plain side of a connection, without that line.
+/// The plain side of a connection, without that line. Public for the fuzz targets: it reads what strangers send before any parser does.
 #[derive(Debug)]
-pub(crate) struct WithoutIdentityCoding<IO> {
+pub struct WithoutIdentityCoding<IO> {
     io: IO,
     stage: Stage,
 }
@@ -31,7 +31,7 @@ enum Stage {
 
 impl<IO> WithoutIdentityCoding<IO> {
     /// `limit` is the size of the largest head that the parser takes; a longer one goes on as it came.
-    pub(crate) fn new(io: IO, limit: usize) -> Self {
+    pub fn new(io: IO, limit: usize) -> Self {
         Self { io, stage: Stage::Collecting { head: Vec::new(), limit } }
     }
 }

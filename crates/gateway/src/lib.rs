@@ -6,7 +6,7 @@
 
 mod activity;
 pub mod body;
-mod identity_coding;
+pub mod identity_coding;
 pub mod limits;
 pub mod listener;
 mod request;

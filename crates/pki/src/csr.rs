@@ -5,6 +5,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, VerificationAlgorithm,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use der::asn1::{ContextSpecific, SetOfVec};
 use der::{AnyRef, Decode, Encode, Reader, SliceReader, Tag, TagMode, TagNumber, Tagged};
 use spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
@@ -29,6 +31,9 @@ pub enum CsrError {
     /// Not a PKCS#10 request in DER.
     #[error("not a readable certification request (PKCS#10 in DER)")]
     Malformed,
+    /// Not base64.
+    #[error("the body must be the request (PKCS#10 in DER) in base64, without header and footer lines")]
+    Base64,
     /// Its key cannot be certified.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -107,6 +112,13 @@ impl Csr {
             _ => Err(NameMismatch::AlternativeName(san_uri.to_owned())),
         }
     }
+}
+
+/// Reads a request in base64, in one line or in many, as it comes in the body of an enrolment (RFC 7030 section 4.2.1, RFC 8951
+/// section 3.1), and verifies it as [`parse`] does.
+pub fn parse_base64(text: &[u8]) -> Result<Csr, CsrError> {
+    let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    parse(&STANDARD.decode(&text).map_err(|_| CsrError::Base64)?)
 }
 
 /// Reads a request and verifies its signature by the key it names.
@@ -246,6 +258,8 @@ fn request_info(key: &LeafKey, subject: &Name, san_uri: Option<&str>) -> der::Re
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn subject() -> Name {
@@ -259,6 +273,19 @@ mod tests {
             let csr = parse(&build(&key, "JP_u00000001_client0001").expect("built")).expect("accepted");
             assert_eq!(csr.public_key(), key.public_key());
         }
+    }
+
+    #[test]
+    fn base64_is_read_in_one_line_or_in_many_and_nothing_else_is() {
+        let der = build(&LeafKey::generate(KeyKind::P256).expect("generated"), "x").expect("built");
+        let text = STANDARD.encode(&der);
+        let lines = format!("{}\r\n {}\n", &text[..64], &text[64..]);
+        assert_eq!(parse_base64(text.as_bytes()), parse(&der));
+        assert_eq!(parse_base64(lines.as_bytes()), parse(&der));
+        for wrong in [der, format!("-----BEGIN CERTIFICATE REQUEST-----\n{text}").into_bytes(), b"AAA".to_vec()] {
+            assert_eq!(parse_base64(&wrong), Err(CsrError::Base64));
+        }
+        assert_eq!(parse_base64(b""), Err(CsrError::Malformed));
     }
 
     #[test]
@@ -299,5 +326,16 @@ mod tests {
         let mut der = build(&LeafKey::generate(KeyKind::P256).expect("generated"), "x").expect("built");
         der.push(0);
         assert_eq!(parse(&der), Err(CsrError::Malformed));
+    }
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = parse_base64(&text);
+        }
+
+        #[test]
+        fn no_base64_does_harm(der in proptest::collection::vec(any::<u8>(), 0..600)) {
+            prop_assert!(parse_base64(STANDARD.encode(der).as_bytes()).is_err());
+        }
     }
 }

@@ -119,7 +119,49 @@ pub(crate) fn of_terminal(terminal: TerminalId) -> Query {
 /// Newest end first; of two with one end the later row.
 pub(crate) const NEWEST_FIRST: &str = " ORDER BY c.not_after DESC, c.id DESC";
 
+/// What a terminal's certificates say about a key; for [`Tx::key_guard`].
+fn key_guard(
+    terminal: TerminalId,
+    key: KeyHash,
+    profile: &str,
+    since: Timestamp,
+    proof: Option<CertificateId>,
+) -> Query {
+    Query::new(
+            "SELECT t.retired_at, (SELECT MAX(c.id) FROM certificates c WHERE c.terminal_id = t.id AND c.key_hash = $2 \
+             AND c.profile = $3 AND c.revoked_at IS NULL AND c.issued_at >= $4) AS answered, \
+             (SELECT COUNT(*) FROM certificates c WHERE c.terminal_id = t.id AND c.issued_at >= $4) AS issued, \
+             (SELECT c.revoked_at FROM certificates c WHERE c.id = $5) AS proof_revoked_at FROM terminals t WHERE t.id = $1",
+        )
+        .bind(terminal)
+        .bind(key)
+        .bind(profile)
+        .bind(since)
+        .bind(proof)
+}
+
+fn read_key_guard(row: &Row) -> Result<KeyGuard, StoreError> {
+    Ok(KeyGuard {
+        answered: row.opt_int("answered")?.map(CertificateId),
+        issued: row.number("issued")?,
+        is_retired: row.opt_time("retired_at")?.is_some(),
+        is_proof_revoked: row.opt_time("proof_revoked_at")?.is_some(),
+    })
+}
+
 impl Reader {
+    /// The certificate that a key got since then by this profile, not revoked; the newest of several.
+    pub async fn certificate_by_key(
+        &self,
+        terminal: TerminalId,
+        key: KeyHash,
+        profile: &str,
+        since: Timestamp,
+    ) -> Result<Option<CertificateId>, StoreError> {
+        let found = self.optional(key_guard(terminal, key, profile, since, None), read_key_guard).await?;
+        Ok(found.and_then(|guard| guard.answered))
+    }
+
     /// The certificate with this fingerprint.
     pub async fn certificate(&self, scope: Scope, fingerprint: Fingerprint) -> Result<Option<CertRecord>, StoreError> {
         self.optional(within(by_fingerprint(fingerprint), scope), certificate).await
@@ -201,26 +243,8 @@ impl Tx {
         since: Timestamp,
         proof: Option<CertificateId>,
     ) -> Result<KeyGuard, StoreError> {
-        let query = Query::new(
-            "SELECT t.retired_at, (SELECT MAX(c.id) FROM certificates c WHERE c.terminal_id = t.id AND c.key_hash = $2 \
-             AND c.profile = $3 AND c.revoked_at IS NULL AND c.issued_at >= $4) AS answered, \
-             (SELECT COUNT(*) FROM certificates c WHERE c.terminal_id = t.id AND c.issued_at >= $4) AS issued, \
-             (SELECT c.revoked_at FROM certificates c WHERE c.id = $5) AS proof_revoked_at FROM terminals t WHERE t.id = $1",
-        )
-        .bind(terminal)
-        .bind(key)
-        .bind(profile)
-        .bind(since)
-        .bind(proof);
-        let read = |row: &Row| {
-            Ok(KeyGuard {
-                answered: row.opt_int("answered")?.map(CertificateId),
-                issued: row.number("issued")?,
-                is_retired: row.opt_time("retired_at")?.is_some(),
-                is_proof_revoked: row.opt_time("proof_revoked_at")?.is_some(),
-            })
-        };
-        self.optional(query, read).await?.ok_or(StoreError::NotFound { what: "terminal" })
+        let query = key_guard(terminal, key, profile, since, proof);
+        self.optional(query, read_key_guard).await?.ok_or(StoreError::NotFound { what: "terminal" })
     }
 
     /// All certificates of a terminal, newest end first.

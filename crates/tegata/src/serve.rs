@@ -12,6 +12,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tegata_authority::Authority;
 use tegata_authority::custody::Passphrase;
+use tegata_authority::elders;
 use tegata_authority::ocsp::Ocsp;
 use tegata_core::access::Actor;
 use tegata_core::time::{Clock, Days};
@@ -90,7 +91,7 @@ impl Server {
         let clock = Arc::new(SystemClock);
         let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
         let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
-        let status = open_status(&checked, &authority).await?;
+        let status = open_status(&checked, &authority, passphrase).await?;
         let ocsp = status.as_ref().map(|(_, ocsp)| ocsp.clone());
         let feed = TrustFeed::start(authority.clone(), max_age, ocsp).await?;
         let programs = Programs::bind(&checked, &authority, feed.trust()).await?;
@@ -237,11 +238,18 @@ impl Server {
     }
 }
 
-/// The status listener's socket and the responder behind it, where the configuration wants them.
-async fn open_status(checked: &Checked, authority: &Authority) -> anyhow::Result<Option<(Listener, Ocsp)>> {
+/// The status listener's socket and the responders behind it, where the configuration wants them.
+async fn open_status(
+    checked: &Checked,
+    authority: &Authority,
+    passphrase: &Passphrase,
+) -> anyhow::Result<Option<(Listener, Ocsp)>> {
     let Some(address) = checked.config.status.as_ref().and_then(|status| status.listen) else { return Ok(None) };
     let listener = Listener::bind(address).await.context("status.listen")?;
-    Ok(Some((listener, Ocsp::open(authority.clone()).await.context("no certificate for the OCSP responder")?)))
+    let keys = checked.path(&checked.config.authority.key_folder);
+    let elders = elders::open(authority, &keys, passphrase).await?;
+    let ocsp = Ocsp::open(authority.clone(), elders).await.context("no certificate for the OCSP responder")?;
+    Ok(Some((listener, ocsp)))
 }
 
 /// Certificate status and the CAs' certificates, in plain HTTP for everybody.
@@ -270,7 +278,7 @@ async fn serve_status(
     Ok(())
 }
 
-/// Signs again what begins to age, and replaces the responder's certificate in time.
+/// Signs again what begins to age, and replaces the responders' certificates in time.
 async fn tend(ocsp: Ocsp) {
     let mut ticks = tokio::time::interval(STATUS_CHECK);
     loop {

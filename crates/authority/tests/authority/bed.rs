@@ -113,6 +113,17 @@ impl Bed {
         Self { authority, ..self }
     }
 
+    /// Opens the CA as another process would; the certificate that it would sign with.
+    pub async fn open_once(&self) -> tegata_pki::issuer::IssuerCert {
+        let database = Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own");
+        let store = Store::open(database, OpenMode::Existing).await.expect("opens");
+        let folders = Folders { keys: self.folder.path(), certificates: self.folder.path() };
+        let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
+        let opened = ceremony::open(&store, folders, &pass, Urls::default(), &*self.clock).await;
+        store.close().await;
+        opened.expect("opens").0.cert
+    }
+
     /// A new issuing CA, which signs after a restart.
     pub async fn roll_over(&self) -> tegata_pki::issuer::IssuerCert {
         let database = Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own");

@@ -1,12 +1,16 @@
 //! Answers about certificates: what the register says, kept while it is so, and bounded for strangers. OpenSSL writes the requests and reads
 //! the answers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tegata_authority::custody::Passphrase;
+use tegata_authority::elders;
 use tegata_authority::ocsp::{Answer, Ocsp};
 use tegata_core::cert::RevocationReason;
 use tegata_core::id::Serial;
+use tegata_core::peer::PeerCert;
+use tegata_pki::issuer::IssuerCert;
 use tegata_pki::ocsp::Refusal;
 use tegata_pki::pem;
 
@@ -20,9 +24,17 @@ fn openssl(arguments: &[&str], file: &Path) -> String {
 
 /// A request about these serials, in hex.
 fn request(bed: &Bed, serials: &[&str], more: &[&str]) -> Vec<u8> {
-    let issuing = bed.folder.path().join("issuing-for-openssl.pem");
-    std::fs::write(&issuing, pem::certificate(bed.authority.ca().cert.der())).expect("written");
-    let issuing = issuing.to_string_lossy().into_owned();
+    request_to(bed, &bed.authority.ca().cert, serials, more)
+}
+
+fn file_of(bed: &Bed, issuer: &IssuerCert) -> String {
+    let path = bed.folder.path().join("issuing-for-openssl.pem");
+    std::fs::write(&path, pem::certificate(issuer.der())).expect("written");
+    path.to_string_lossy().into_owned()
+}
+
+fn request_to(bed: &Bed, issuer: &IssuerCert, serials: &[&str], more: &[&str]) -> Vec<u8> {
+    let issuing = file_of(bed, issuer);
     let hex: Vec<String> = serials.iter().map(|serial| format!("0x{serial}")).collect();
     let mut arguments = more.to_vec();
     arguments.extend(["-issuer", &issuing]);
@@ -37,8 +49,8 @@ fn plain(bed: &Bed, serial: &str) -> Vec<u8> {
     request(bed, &[serial], &["-no_nonce"])
 }
 
-/// What OpenSSL reads in a signed answer.
-fn read(bed: &Bed, answer: &Answer) -> String {
+/// A signed answer in a file.
+fn written(bed: &Bed, answer: &Answer) -> PathBuf {
     let der = match answer {
         Answer::Kept(der, _) => der.to_vec(),
         Answer::Once(der) => der.clone(),
@@ -46,7 +58,27 @@ fn read(bed: &Bed, answer: &Answer) -> String {
     };
     let path = bed.folder.path().join("answer.der");
     std::fs::write(&path, der).expect("written");
-    openssl(&["-noverify", "-resp_text", "-respin"], &path)
+    path
+}
+
+/// What OpenSSL reads in a signed answer.
+fn read(bed: &Bed, answer: &Answer) -> String {
+    openssl(&["-noverify", "-resp_text", "-respin"], &written(bed, answer))
+}
+
+/// What OpenSSL says of an answer about a certificate of `issuer`, signature, chain and times included, on the bed's day.
+fn judged(bed: &Bed, issuer: &IssuerCert, serial: Serial, answer: &Answer) -> String {
+    let (issuing, root) = (file_of(bed, issuer), bed.folder.path().join("root.pem"));
+    let ran = Command::new("faketime") // Debian: faketime
+        .arg(bed.now().to_string().trim_end_matches('Z').replace('T', " "))
+        .env("TZ", "UTC")
+        .args(["openssl", "ocsp", "-no_nonce", "-issuer", &issuing, "-serial", &format!("0x{serial}"), "-CAfile"])
+        .arg(root)
+        .arg("-respin")
+        .arg(written(bed, answer))
+        .output()
+        .expect("faketime and openssl run");
+    String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned()
 }
 
 fn kept(answer: &Answer) -> &[u8] {
@@ -57,7 +89,9 @@ fn kept(answer: &Answer) -> &[u8] {
 }
 
 async fn responder(bed: &Bed) -> Ocsp {
-    Ocsp::open(bed.authority.clone()).await.expect("a responder")
+    let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
+    let elders = elders::open(&bed.authority, bed.folder.path(), &pass).await.expect("the register answers");
+    Ocsp::open(bed.authority.clone(), elders).await.expect("a responder")
 }
 
 async fn own_serials(bed: &Bed) -> Vec<Serial> {
@@ -217,4 +251,111 @@ async fn a_responder_is_replaced_in_time() {
         matches!(answer, Answer::Refused(Refusal::InternalError)),
         "never with a certificate that is past: {answer:?}"
     );
+}
+
+/// A certificate of the CA that signed first, and after a roll-over one of the CA that signs now.
+async fn rolled_over() -> (Bed, (IssuerCert, PeerCert), (IssuerCert, PeerCert)) {
+    let bed = Bed::new().await;
+    let sunny = bed.sunny.clone();
+    let old = bed.authority.ca().cert.clone();
+    let (_, before) = bed.terminal(&sunny, "受付1", 600).await;
+    bed.pass_days(1);
+    let new = bed.roll_over().await;
+    let bed = bed.restarted().await;
+    let (_, after) = bed.terminal(&sunny, "受付2", 600).await;
+    (bed, (old, before), (new, after))
+}
+
+#[tokio::test]
+async fn after_a_roll_over_each_ca_answers_for_its_own_certificates() {
+    let (bed, (old, before), (new, after)) = rolled_over().await;
+    let ocsp = responder(&bed).await;
+    let ask = |issuer: &IssuerCert, cert: &PeerCert, more: &[&str]| {
+        request_to(&bed, issuer, &[&cert.serial.to_string()], &[&["-no_nonce"], more].concat())
+    };
+    for (issuer, other, cert) in [(&old, &new, &before), (&new, &old, &after)] {
+        for hash in ["-sha1", "-sha256"] {
+            let answer = ocsp.answer(&ask(issuer, cert, &[hash])).await;
+            assert_eq!(kept(&ocsp.kept(&ask(issuer, cert, &[hash])).expect("at hand")), kept(&answer));
+        }
+        let answer = ocsp.answer(&ask(issuer, cert, &[])).await;
+        let said = judged(&bed, issuer, cert.serial, &answer);
+        assert!(said.contains("Response verify OK") && said.contains(": good"), "{said}");
+        let said = judged(&bed, other, cert.serial, &answer);
+        assert!(!said.contains(": good"), "no answer speaks for the other CA: {said}");
+        // The same number under the other CA was never issued.
+        let text = read(&bed, &ocsp.answer(&ask(other, cert, &[])).await);
+        assert!(text.contains("Cert Status: unknown"), "{text}");
+    }
+    let record = bed.identity(&before).await.certificate;
+    bed.authority.revoke(&operator(), &record, RevocationReason::KeyCompromise).await.expect("revoked");
+    ocsp.heed(&[(before.issuer, before.serial)]);
+    let said = judged(&bed, &old, before.serial, &ocsp.answer(&ask(&old, &before, &[])).await);
+    assert!(said.contains("Response verify OK") && said.contains(": revoked"), "{said}");
+    assert!(said.contains("Reason: keyCompromise"), "{said}");
+    let said = judged(&bed, &new, after.serial, &ocsp.answer(&ask(&new, &after, &[])).await);
+    assert!(said.contains(": good"), "{said}");
+}
+
+#[tokio::test]
+async fn one_request_about_two_cas_is_refused() {
+    let (bed, (old, before), (_, after)) = rolled_over().await;
+    let ocsp = responder(&bed).await;
+    let (first, second) = (before.serial.to_string(), after.serial.to_string());
+    let old = file_of(&bed, &old);
+    let old_too = bed.folder.path().join("old.pem").to_string_lossy().into_owned();
+    std::fs::copy(old, &old_too).expect("copied");
+    // OpenSSL takes each serial under the issuer before it.
+    let mixed = request(&bed, &[&second], &["-no_nonce", "-issuer", &old_too, "-serial", &format!("0x{first}")]);
+    assert!(matches!(ocsp.answer(&mixed).await, Answer::Refused(Refusal::Unauthorized)));
+    assert!(ocsp.kept(&mixed).is_none());
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_away_keeps_only_its_own_ca_from_answering() {
+    let (bed, (old, before), (new, after)) = rolled_over().await;
+    let key = bed.folder.path().join(elders::key_file(&old));
+    let ask =
+        |issuer: &IssuerCert, cert: &PeerCert| request_to(&bed, issuer, &[&cert.serial.to_string()], &["-no_nonce"]);
+    let check = async |why: &str| {
+        let ocsp = responder(&bed).await;
+        let answer = ocsp.answer(&ask(&old, &before)).await;
+        assert!(matches!(answer, Answer::Refused(Refusal::Unauthorized)), "{why}: {answer:?}");
+        kept(&ocsp.answer(&ask(&new, &after)).await);
+    };
+    std::fs::copy(bed.folder.path().join("issuing.sealed"), &key).expect("written");
+    check("the key of another CA").await;
+    std::fs::write(&key, "rubbish").expect("written");
+    check("rubbish").await;
+    std::fs::remove_file(&key).expect("removed");
+    check("nothing").await;
+}
+
+#[tokio::test]
+async fn an_earlier_ca_has_its_responder_replaced_and_falls_silent_at_its_end() {
+    let (bed, (old, before), (new, after)) = rolled_over().await;
+    let ocsp = responder(&bed).await;
+    let ask =
+        |issuer: &IssuerCert, cert: &PeerCert| request_to(&bed, issuer, &[&cert.serial.to_string()], &["-no_nonce"]);
+    let made = bed.count("server-certificate.issued").await;
+    bed.pass_days(4);
+    ocsp.tend().await.expect("tended");
+    assert_eq!(bed.count("server-certificate.issued").await, made + 2, "one for each");
+    bed.pass_days(4);
+    let said = judged(&bed, &old, before.serial, &ocsp.answer(&ask(&old, &before)).await);
+    assert!(said.contains("Response verify OK") && said.contains(": good"), "{said}");
+
+    let end = old.validity().not_after;
+    bed.clock.set(end.plus_seconds(-60));
+    let ocsp = responder(&bed).await;
+    let last = ocsp.answer(&ask(&old, &before)).await;
+    let Answer::Kept(_, freshness) = last else { panic!("kept") };
+    assert_eq!(freshness.next_update, end, "nobody relies on it any longer than on the CA");
+    assert!(ocsp.kept(&ask(&old, &before)).is_some());
+    bed.clock.set(end.plus_seconds(1));
+    ocsp.tend().await.expect("the other CA is looked after");
+    assert!(matches!(ocsp.answer(&ask(&old, &before)).await, Answer::Refused(Refusal::Unauthorized)));
+    kept(&ocsp.answer(&ask(&new, &after)).await);
+    let restarted = responder(&bed).await;
+    assert!(matches!(restarted.answer(&ask(&old, &before)).await, Answer::Refused(Refusal::Unauthorized)));
 }

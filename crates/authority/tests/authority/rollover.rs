@@ -9,6 +9,7 @@ use tegata_core::id::IssuerId;
 use tegata_pki::chain::identify;
 use tegata_pki::issue::Urls;
 use tegata_pki::issuer::IssuerCert;
+use tegata_pki::pkcs12::{self, Format};
 use tegata_store::{Database, OpenMode, Store};
 use tegata_testkit::{FixedClock, SeededEntropy};
 
@@ -55,6 +56,46 @@ async fn new_certificates_come_from_the_new_ca_and_the_old_ones_go_on_counting()
         names.filter(|entry| entry.file_name().to_string_lossy().ends_with(ending)).count()
     };
     assert!(kept(".sealed") >= 4 && kept(".pem") >= 3);
+}
+
+#[tokio::test]
+async fn a_bundle_that_waited_across_carries_the_ca_that_signed_it() {
+    let bed = Bed::new().await;
+    let sunny = bed.sunny.clone();
+    let (_, due) = bed.terminal(&sunny, "受付1", 60).await;
+    let (session, _) = bed.log_in(&due).await;
+    bed.authority.renew(&session, &due).await.expect("renewed");
+    let password = bed.authority.reveal_password(&session).await.expect("shown");
+    let old = bed.authority.ca().cert.der().to_vec();
+    bed.roll_over().await;
+    let bed = bed.restarted().await;
+    let file = bed.authority.take_bundle(&session, Format::Compat).await.expect("still there");
+    let opened = pkcs12::open(file.bytes.expose(), password.expose()).expect("opens");
+    assert_eq!(opened.chain, [old]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_that_open_the_ca_meanwhile_break_nothing() {
+    let bed = Bed::new().await;
+    let old = bed.authority.ca().cert.clone();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let open_again_and_again = async {
+        let mut opened = 0;
+        while !done.load(std::sync::atomic::Ordering::SeqCst) {
+            bed.open_once().await;
+            opened += 1;
+        }
+        opened
+    };
+    let roll = async {
+        let made = bed.roll_over().await;
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        made
+    };
+    let (opened, new) = tokio::join!(open_again_and_again, roll);
+    assert!(opened > 0);
+    assert_eq!(bed.open_once().await.der(), new.der());
+    assert_ne!(new.der(), old.der());
 }
 
 /// The files of a deployment, and a copy of them to go back to.

@@ -1,7 +1,7 @@
 //! `tegata doctor`: looks at a deployment and names each weakness with its remedy. Exit code 1 when something needs doing now.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -41,7 +41,10 @@ pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
     status(&checked, &mut findings);
     database(&checked, &mut findings);
     match deployment::register(&checked).await {
-        Ok(store) => register(&store.reader(), &mut findings).await?,
+        Ok(store) => {
+            elders(&checked, &store.reader(), &mut findings).await?;
+            register(&store.reader(), &mut findings).await?;
+        }
         Err(error) => findings.push(problem(
             format!("{error:#}"),
             "see that the server runs and lets us in, restore the database, or run `tegata init` for a new deployment",
@@ -143,25 +146,34 @@ fn files(checked: &Checked, findings: &mut Vec<Finding>) {
     private.extend(checked.config.store.password_file.as_ref().map(|path| checked.path(path)));
     let orca = checked.config.orca.as_ref().and_then(|orca| orca.key_file.as_ref());
     private.extend(checked.config.server.key_file.iter().chain(orca).map(|path| checked.path(path)));
-    for path in private {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match std::fs::metadata(&path) {
-            Err(error) => findings.push(problem(
-                format!("{}: {error}", path.display()),
-                "restore it from the backup: nothing works without it",
-            )),
-            Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
-                findings.push(problem(format!("{} can be read by others", path.display()), "chmod 600 it"));
-            }
-            Ok(_) => findings.push(good(format!("{name} is readable by its owner only"))),
-        }
-    }
+    let lost = "restore it from the backup: nothing works without it";
+    let private = private.iter().map(|path| private_file(path).unwrap_or_else(|error| problem(error, lost)));
+    findings.extend(private);
+}
+
+/// Whether only its owner can read a file; an error where it cannot be looked at.
+fn private_file(path: &Path) -> Result<Finding, String> {
+    let meta = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(if meta.permissions().mode() & 0o077 != 0 {
+        problem(format!("{} can be read by others", path.display()), "chmod 600 it")
+    } else {
+        good(format!("{name} is readable by its owner only"))
+    })
+}
+
+fn issuing_file(checked: &Checked) -> PathBuf {
+    checked.path(&checked.config.authority.certificate_folder).join("issuing.pem")
+}
+
+fn read_issuing(checked: &Checked) -> Option<IssuerCert> {
+    let text = std::fs::read_to_string(issuing_file(checked)).ok()?;
+    IssuerCert::from_der(pem::certificates(&text).ok()?.first()?).ok()
 }
 
 fn issuing_ca(checked: &Checked, findings: &mut Vec<Finding>) {
-    let path = checked.path(&checked.config.authority.certificate_folder).join("issuing.pem");
-    let read = std::fs::read_to_string(&path).ok().and_then(|text| pem::certificates(&text).ok());
-    let Some(cert) = read.and_then(|found| IssuerCert::from_der(&found[0]).ok()) else {
+    let path = issuing_file(checked);
+    let Some(cert) = read_issuing(checked) else {
         findings.push(problem(format!("{} cannot be read", path.display()), "restore it from the backup"));
         return;
     };
@@ -194,6 +206,25 @@ fn status(checked: &Checked, findings: &mut Vec<Finding>) {
         ),
         Some(status) => good(format!("certificate status is answered at {}", status.url)),
     });
+}
+
+/// The keys of earlier issuing CAs, without which the status of their certificates is not answered. Whether they open shows at the start.
+async fn elders(checked: &Checked, reader: &Reader, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+    let answers = checked.config.status.as_ref().is_some_and(|status| status.listen.is_some());
+    let Some(own) = read_issuing(checked).filter(|_| answers) else { return Ok(()) };
+    let keys = checked.path(&checked.config.authority.key_folder);
+    let rows = reader.issuers(Actor::System { job: "doctor" }.scope()).await?;
+    let now = SystemClock.now();
+    for row in rows.iter().take_while(|row| row.der != own.der()).filter(|row| row.not_after >= now) {
+        let file = keys.join(tegata_authority::elders::key_file(&IssuerCert::from_der(&row.der)?));
+        findings.push(private_file(&file).unwrap_or_else(|error| {
+            advice(
+                format!("the status of the certificates of {} is not answered here: {error}", row.name),
+                "put the key back from the backup or from another node, unless all of them have expired, and start the server again",
+            )
+        }));
+    }
+    Ok(())
 }
 
 fn database(checked: &Checked, findings: &mut Vec<Finding>) {

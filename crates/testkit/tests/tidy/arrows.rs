@@ -232,21 +232,45 @@ fn core_and_pki_are_not_async() {
     assert!(files >= 20, "core and pki were not found");
 }
 
+/// The packages that a lock file names.
+fn locked(path: &str) -> Vec<toml::Value> {
+    let lock: toml::Table = read(path).parse().expect("TOML");
+    let packages = lock["package"].as_array().expect("an array of packages");
+    assert!(packages.len() > 100, "{path} was not read");
+    packages.clone()
+}
+
 #[test]
 fn everything_comes_from_the_one_registry_and_nothing_banned_is_locked() {
-    let lock: toml::Table = read("Cargo.lock").parse().expect("TOML");
-    let packages = lock["package"].as_array().expect("an array of packages");
-    assert!(packages.len() > 100, "Cargo.lock was not read");
     let mut findings = Vec::new();
-    for package in packages {
+    for (lock, package) in
+        ["Cargo.lock", "fuzz/Cargo.lock"].into_iter().flat_map(|lock| locked(lock).into_iter().map(move |p| (lock, p)))
+    {
         let name = package["name"].as_str().expect("a name");
         let source = package.get("source").and_then(toml::Value::as_str);
         if source.is_some_and(|source| source != "registry+https://github.com/rust-lang/crates.io-index") {
-            findings.push(format!("{name} comes from {source:?}"));
+            findings.push(format!("{lock}: {name} comes from {source:?}"));
         }
         if ["openssl", "openssl-sys", "native-tls", "rsa", "rc2", "serde_yaml"].contains(&name) {
-            findings.push(format!("{name} is banned (deny.toml says why)"));
+            findings.push(format!("{lock}: {name} is banned (deny.toml says why)"));
         }
     }
-    none(&findings, "Cargo.lock:");
+    none(&findings, "the lock files:");
+}
+
+/// What is fuzzed is what is shipped. Aside from libFuzzer, which is in no build of ours.
+#[test]
+fn the_fuzz_targets_are_built_from_the_versions_that_we_ship() {
+    let ours = locked("Cargo.lock");
+    let label = |package: &toml::Value| format!("{} {}", package["name"], package["version"]).replace('"', "");
+    let shipped: BTreeSet<String> = ours.iter().map(label).collect();
+    let own = ["tegata-fuzz", "libfuzzer-sys", "arbitrary"];
+    let differ = locked("fuzz/Cargo.lock").into_iter().filter(|package| {
+        let name = package["name"].as_str().expect("a name");
+        !own.contains(&name) && !shipped.contains(&label(package))
+    });
+    let findings: Vec<String> = differ.map(|package| label(&package)).collect();
+    let remedy =
+        "cp Cargo.lock fuzz/Cargo.lock && cargo metadata --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null";
+    none(&findings, &format!("Cargo.lock has no such version; bring fuzz/Cargo.lock in step again: {remedy}"));
 }

@@ -50,7 +50,8 @@ fn code_map() -> BTreeSet<String> {
 #[test]
 fn the_code_map_names_every_file_and_nothing_else() {
     let named = code_map();
-    let sources: Vec<String> = files("crates", ".rs").into_iter().filter(|path| path.contains("/src/")).collect();
+    let mut sources: Vec<String> = files("crates", ".rs").into_iter().filter(|path| path.contains("/src/")).collect();
+    sources.extend(files("fuzz", ".rs"));
     let mut findings: Vec<String> = Vec::new();
     findings.extend(sources.iter().filter(|path| !named.contains(*path)).map(|path| format!("not named: {path}")));
     findings
@@ -64,6 +65,21 @@ fn the_code_map_has_every_crate() {
     let findings: Vec<String> =
         crates().into_iter().filter(|name| !text.contains(&format!("\n### `crates/{name}`"))).collect();
     none(&findings, "ARCHITECTURE.md, \"Code map\" lacks these crates:");
+}
+
+/// A fuzz target that is built by nobody, or that begins with nothing, finds nothing.
+#[test]
+fn each_fuzz_target_is_built_and_has_inputs_to_begin_with() {
+    let manifest: toml::Table = read("fuzz/Cargo.toml").parse().expect("a manifest is TOML");
+    let bins = manifest["bin"].as_array().expect("an array of binaries");
+    let mut built: Vec<&str> = bins.iter().map(|bin| bin["name"].as_str().expect("a name")).collect();
+    built.sort_unstable();
+    let targets = files("fuzz/fuzz_targets", ".rs");
+    let names: Vec<&str> = targets.iter().filter_map(|path| path.rsplit('/').next()?.strip_suffix(".rs")).collect();
+    assert_eq!(built, names, "fuzz/Cargo.toml (left) and fuzz/fuzz_targets (right) differ");
+    let findings: Vec<String> =
+        names.iter().map(|name| format!("fuzz/seeds/{name}")).filter(|folder| files(folder, "").is_empty()).collect();
+    none(&findings, "no inputs to begin with:");
 }
 
 /// Each row of the table of invariants ends with the tests that hold it, as `path::name`.

@@ -71,14 +71,14 @@ pub struct Source {
     pub literals: Vec<Literal>,
     /// Lines outside of test modules.
     pub lines: usize,
-    /// The whole file is a test or a bench.
+    /// The whole file is a test, a bench or a fuzz target.
     pub is_test: bool,
 }
 
 impl Source {
     /// The crate's folder name.
     pub fn room(&self) -> &str {
-        self.path.split('/').nth(1).expect("crates/NAME/...")
+        self.path.trim_start_matches("crates/").split('/').next().expect("crates/NAME/..., fuzz/...")
     }
 
     /// `path:line` of each place in the code, tests aside, where `needle` stands and is not part of a longer word.
@@ -90,8 +90,9 @@ impl Source {
 /// Every Rust file of the workspace.
 pub fn sources() -> &'static [Source] {
     static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
-        let paths = files("crates", ".rs");
+        let mut paths = files("crates", ".rs");
         assert!(paths.len() >= 25, "Rust files were not found: {paths:?}");
+        paths.extend(files("fuzz", ".rs"));
         let mut sources: Vec<Source> = paths.into_iter().map(|path| source(&path, read(&path))).collect();
         let of_tests: Vec<String> = sources.iter().flat_map(test_modules).collect();
         for source in &mut sources {
@@ -121,7 +122,8 @@ fn test_modules(source: &Source) -> Vec<String> {
 /// Reads one file.
 pub fn source(path: &str, text: String) -> Source {
     let (code, literals) = lex(&text);
-    let is_test = path.contains("/tests/") || path.contains("/benches/") || path.ends_with("/tests.rs");
+    let for_tests = ["/tests/", "/benches/"].iter().any(|folder| path.contains(folder)) || path.starts_with("fuzz/");
+    let is_test = for_tests || path.ends_with("/tests.rs");
     let ranges = test_items(&code);
     let code = blank(&code, &ranges);
     let aside: usize = ranges.iter().map(|range| text[range.clone()].matches('\n').count()).sum();

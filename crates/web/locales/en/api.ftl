@@ -15,6 +15,7 @@ api-key-encryption = A key that we make is not encrypted once more
 api-names-differ = The request asks for other names than the certificate has
 api-nothing-to-renew = There is no certificate to renew yet
 api-too-many-certificates = Too many certificates were issued to this terminal today
+api-too-often = This terminal asks too often
 api-wrong-code = The enrolment code is not right
 api-too-many-codes = Too many enrolment codes were tried
 api-approval-pending = The operator has yet to approve the enrolment

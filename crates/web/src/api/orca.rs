@@ -119,6 +119,9 @@ async fn renew(State(state): State<Orca>, request: Request) -> Result<Response, 
     if !is_object_or_nothing(&body) {
         return Err(Problem::new(Code::NotJson, "send {} or nothing"));
     }
+    if !state.authority.may_order(&cert) {
+        return Err(Problem::new(Code::TooOften, "this terminal has asked too often within the last hour"));
+    }
     let pick_up = match state.authority.order_pick_up(&cert, state.rules).await {
         Ok(pick_up) => pick_up,
         Err(RenewError::Unknown) => return Ok(not_permitted()),

@@ -40,6 +40,7 @@ pub(crate) enum Code {
     NamesDiffer,
     NothingToRenew,
     TooManyCertificates,
+    TooOften,
     WrongCode,
     TooManyCodes,
     ApprovalPending,
@@ -61,7 +62,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// Every kind with its word and its status.
-    const ALL: [(Self, &'static str, StatusCode); 32] = [
+    const ALL: [(Self, &'static str, StatusCode); 33] = [
         (Self::NoCertificate, "no-certificate", StatusCode::UNAUTHORIZED),
         (Self::Foreign, "foreign-certificate", StatusCode::FORBIDDEN),
         (Self::Expired, "expired-certificate", StatusCode::FORBIDDEN),
@@ -77,6 +78,7 @@ impl Code {
         (Self::NamesDiffer, "names-differ", StatusCode::BAD_REQUEST),
         (Self::NothingToRenew, "nothing-to-renew", StatusCode::CONFLICT),
         (Self::TooManyCertificates, "too-many-certificates", StatusCode::TOO_MANY_REQUESTS),
+        (Self::TooOften, "too-often", StatusCode::TOO_MANY_REQUESTS),
         (Self::WrongCode, "wrong-code", StatusCode::UNAUTHORIZED),
         (Self::TooManyCodes, "too-many-codes", StatusCode::TOO_MANY_REQUESTS),
         (Self::ApprovalPending, "approval-pending", StatusCode::ACCEPTED),
@@ -115,7 +117,7 @@ impl Problem {
         let retry_after = match code {
             Code::ApprovalPending => Some(APPROVAL_SECONDS),
             Code::Unknowable | Code::TooManyCodes | Code::Internal => Some(TROUBLE_SECONDS),
-            Code::TooManyCertificates => Some(QUOTA_SECONDS),
+            Code::TooManyCertificates | Code::TooOften => Some(QUOTA_SECONDS),
             _ => None,
         };
         Self { code, detail: detail.into(), retry_after }

@@ -65,7 +65,7 @@ async fn every_way_for_programs_answers_every_program_as_the_table_says() {
         for (who, column, mut program) in programs {
             let name = format!("{method} {path} {who}");
             let answer = match method {
-                "GET" => program.get(&path.replace("{certificate}", &named(&place.due))).await,
+                "GET" => program.get(&path.replace("{certificate}", &named(&place, &place.due))).await,
                 _ => enroll(&mut program, path, &for_names_of(&place, &key, &place.due, Purpose::Client).await).await,
             };
             assert_eq!(answer.status, expected[column], "{name}: {}", answer.text());

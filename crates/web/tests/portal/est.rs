@@ -35,8 +35,9 @@ pub async fn for_names_of(place: &Deployment, key: &LeafKey, cert: &CertRecord, 
 }
 
 /// How renewal information names a certificate.
-pub fn named(cert: &CertRecord) -> String {
-    format!("{}.{}", URL_SAFE_NO_PAD.encode(b"issuer"), URL_SAFE_NO_PAD.encode(cert.serial.as_bytes()))
+pub fn named(place: &Deployment, cert: &CertRecord) -> String {
+    let issuer = place.authority.ca().cert.key_identifier().to_vec();
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(issuer), URL_SAFE_NO_PAD.encode(cert.serial.as_bytes()))
 }
 
 /// Sends a request.
@@ -350,7 +351,7 @@ async fn a_terminals_programs_get_so_many_certificates_a_day_and_no_more() {
 #[tokio::test]
 async fn programs_learn_when_to_renew_and_the_operator_can_move_it() {
     let place = Deployment::new().await;
-    let path = format!("/.well-known/est/renewal-info/{}", named(&place.fresh));
+    let path = format!("/.well-known/est/renewal-info/{}", named(&place, &place.fresh));
     let mut program = place.browser(&place.fresh);
     let answer = program.get(&path).await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::OK, "21600"));
@@ -358,6 +359,9 @@ async fn programs_learn_when_to_renew_and_the_operator_can_move_it() {
     let opens = place.fresh.not_after.plus_days(Days(-90));
     assert_eq!(info["suggestedWindow"]["start"], opens.to_string());
     assert_eq!(info["suggestedWindow"]["end"], opens.plus_days(Days(45)).to_string());
+    assert!(info.get("explanationURL").is_none(), "a string, or not there at all");
+    let other = path.replace("renewal-info/", "renewal-info/x");
+    assert_eq!(program.get(&other).await.status, StatusCode::NOT_FOUND, "another issuer's key");
     let request = for_names_of(&place, &key(), &place.fresh, Purpose::Client).await;
     assert_eq!(code_of(&enroll(&mut program, REENROLL, &request).await), "too-early");
     let until = place.clock.now().plus_seconds(3600);
