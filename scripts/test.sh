@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export DEBIAN_FRONTEND=noninteractive CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 
-STEPS=(format lints tests postgres generated interop fuzz browser)
+STEPS=(format lints tests postgres generated interop fuzz browser windows)
 
 # A command of the binary, and the file that must hold exactly its output.
 GENERATED=(
@@ -17,6 +17,7 @@ GENERATED=(
 )
 
 PKILINT_VERSION=0.13.3
+WINDOWS_TOOLCHAIN="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/windows-toolchain"
 RUN=$(mktemp -d)
 trap 'rm -rf "$RUN"' EXIT
 TEGATA=target/debug/tegata
@@ -27,6 +28,12 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+update_packages() {
+  [ ! -e "$RUN/apt-updated" ] || return 0
+  as_root apt-get -q -y -o DPkg::Lock::Timeout=600 update
+  touch "$RUN/apt-updated"
+}
+
 # Each argument is FILE:PACKAGE; the package is installed when the file is missing.
 ensure() {
   local pair missing=()
@@ -35,12 +42,8 @@ ensure() {
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   echo "installing: ${missing[*]}"
-  local apt=(apt-get -q -y -o DPkg::Lock::Timeout=600)
-  if [ ! -e "$RUN/apt-updated" ]; then
-    as_root "${apt[@]}" update
-    touch "$RUN/apt-updated"
-  fi
-  as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --no-install-recommends "${missing[@]}"
+  update_packages
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}"
 }
 
 ensure_compiler() {
@@ -186,6 +189,22 @@ step_generated() {
   echo "${#GENERATED[@]} passed, 0 failed"
 }
 
+# start_demo FOLDER: a demo in FOLDER/demo on loopback; its process is $server.
+start_demo() {
+  "$TEGATA" demo --dir "$1/demo" --listen 127.0.0.1:0 >"$1/log" 2>&1 </dev/null &
+  server=$!
+  local waited=0
+  until [ -e "$1/demo/demo.json" ]; do
+    if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge 600 ]; then
+      cat "$1/log"
+      echo "the demo did not start"
+      return 1
+    fi
+    sleep 0.2
+    waited=$((waited + 1))
+  done
+}
+
 stop_server() {
   [ -n "$server" ] || return 0
   kill "$server" 2>/dev/null || true
@@ -202,18 +221,7 @@ step_interop() {
   server=
   mkdir "$folder"
   trap 'stop_server' EXIT
-  "$TEGATA" demo --dir "$folder/demo" --listen 127.0.0.1:0 >"$folder/log" 2>&1 </dev/null &
-  server=$!
-  local waited=0
-  until [ -e "$folder/demo/demo.json" ]; do
-    if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge 600 ]; then
-      cat "$folder/log"
-      echo "the demo did not start"
-      return 1
-    fi
-    sleep 0.2
-    waited=$((waited + 1))
-  done
+  start_demo "$folder"
   scripts/interop.sh "$folder/demo"
   scripts/orca.sh "$folder/demo"
   scripts/est.sh "$folder/demo"
@@ -232,6 +240,78 @@ step_browser() {
   ensure_browser
   build_binary
   (cd e2e && npm ci --no-audit --no-fund --silent && node run.js)
+}
+
+# A compiler with Windows' standard library. Debian has none that is new enough, but a compiler with the library's source, which cargo builds;
+# it lies aside, so that it does not displace the one that everything else is built with. Whatever version is offered is taken, if it will do.
+# Called as a condition, where a command that fails does not end the shell: hence each "or return".
+ensure_windows_compiler() {
+  ensure x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine || return
+  windows_rustc >/dev/null 2>&1 && return
+  local packages=$RUN/windows-packages package standard llvm
+  rm -rf "$packages" "$WINDOWS_TOOLCHAIN" && mkdir -p "$packages" "$WINDOWS_TOOLCHAIN" || return
+  update_packages || return
+  (cd "$packages" && apt-get -q download rustc-web rust-web-src libstd-rust-web-dev) || return
+  standard=$(dpkg-deb -f "$packages"/libstd-rust-web-dev_*.deb Depends | grep -oE 'libstd-rust-web-[0-9.]+') || return
+  (cd "$packages" && apt-get -q download "$standard") || return
+  llvm=$(dpkg-deb -f "$packages/$standard"_*.deb Depends | grep -oE 'libllvm[0-9]+') || return
+  ensure "/usr/share/doc/$llvm:$llvm" || return
+  for package in "$packages"/*.deb; do dpkg-deb -x "$package" "$WINDOWS_TOOLCHAIN" || return; done
+  windows_rustc
+}
+
+# Whether the compiler is there, works, and is as new as our crates want it.
+windows_rustc() {
+  local version wanted
+  version=$(LD_LIBRARY_PATH="$WINDOWS_TOOLCHAIN/usr/lib/x86_64-linux-gnu" "$WINDOWS_TOOLCHAIN/usr/bin/rustc" --version | cut -d' ' -f2)
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  [ -n "$version" ] && printf '%s\n' "$wanted" "$version" | sort -CV || { echo "rustc ${version:-is missing}, wanted: $wanted" && return 1; }
+}
+
+# cargo, for Windows
+cargo_windows() {
+  local command=$1
+  shift
+  RUSTC="$WINDOWS_TOOLCHAIN/usr/bin/rustc" LD_LIBRARY_PATH="$WINDOWS_TOOLCHAIN/usr/lib/x86_64-linux-gnu" RUSTC_BOOTSTRAP=1 \
+    RUSTUP_TOOLCHAIN="${RUSTUP_TOOLCHAIN:-stable}" CARGO_TARGET_DIR=target/windows CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine \
+    CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
+    cargo "$command" -p tegata-agent --target x86_64-pc-windows-gnu -Zbuild-std=std,panic_abort,test --locked "$@"
+}
+
+stop_windows() {
+  stop_server
+  WINEPREFIX=$folder/wine wineserver -k 2>/dev/null || true
+}
+
+# The agent's program for Windows: its own tests, and all that it does, under Wine. Where that cannot be had, one line says so.
+step_windows() {
+  local missing=""
+  if [ "$(uname -m)" != x86_64 ] || ! command -v apt-get >/dev/null; then
+    missing="this is no Debian on x86_64"
+  elif ! (ensure_windows_compiler); then
+    missing="its compiler, mingw-w64 or Wine cannot be had here"
+  fi
+  if [ -n "$missing" ]; then
+    echo "SKIPPED windows: $missing; nothing of the agent for Windows was built or tried"
+    echo "0 passed, 0 failed"
+    return 0
+  fi
+  ensure_judges
+  build_binary
+  # Not local: the trap runs when this function is over. The step runs in a shell of its own.
+  folder=$RUN/windows
+  server=
+  mkdir "$folder"
+  trap 'stop_windows' EXIT
+  local programs=target/windows/x86_64-pc-windows-gnu/debug
+  cargo_windows build --bins
+  x86_64-w64-mingw32-gcc -Wall -Wextra -Werror -shared -O1 -o "$programs/bcryptprimitives.dll" scripts/windows.c -lcrypt32 -ladvapi32
+  export WINEPREFIX=$folder/wine WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=" WINEPATH
+  WINEPATH="Z:$(sed 's|/|\\|g' <<<"$PWD/$programs")"
+  wineboot --init
+  cargo_windows test --lib
+  start_demo "$folder"
+  scripts/windows.sh "$folder/demo" "$programs"
 }
 
 # ---- running them --------------------------------------------------------------------------------------------------------------------

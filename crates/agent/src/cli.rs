@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tegata_core::invitation::Code;
 use tegata_core::secret::{Entropy, Secret};
@@ -16,13 +16,32 @@ use crate::enrol::{self, Anchor, Beginning, EnrolError};
 use crate::network::Network;
 use crate::settings::{Settings, SettingsError, StoreSettings};
 use crate::status::Status;
+use crate::system::{SystemClock, SystemEntropy};
 use crate::transport::TransportError;
-use crate::{doctor, files, slot, store};
+use crate::{doctor, files, os, slot, store};
+
+/// Keeps the certificate of this terminal and renews it in time, without anybody.
+#[derive(Parser)]
+#[command(name = "tegata-agent", version, max_term_width = 110, propagate_version = true)]
+struct Program {
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    args: Args,
+}
+
+/// The agent as a program of its own.
+pub fn program() -> ExitCode {
+    let Program { json, args } = Program::parse();
+    run(args, json, &SystemClock, &SystemEntropy)
+}
 
 /// The arguments of the agent.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The agent's folder: /var/lib/tegata-agent for root, ~/.local/state/tegata-agent for others.
+    /// The agent's folder: /var/lib/tegata-agent for root, ~/.local/state/tegata-agent for others,
+    /// %LOCALAPPDATA%\tegata-agent on Windows.
     #[arg(long, global = true, env = "TEGATA_AGENT_DIR", value_name = "FOLDER")]
     dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -110,7 +129,8 @@ struct Start {
     /// SHA-256 of the service's root certificate in hexadecimal.
     #[arg(long, value_name = "SHA256")]
     ca_fingerprint: Option<String>,
-    /// Where to put certificates: pem:FOLDER, p12:FILE, nss:FOLDER, exec:PROGRAM or NAME=KIND:PATH; may be repeated.
+    /// Where to put certificates: pem:FOLDER, p12:FILE, nss:FOLDER, windows-user, exec:PROGRAM or NAME=KIND:PATH; may be
+    /// repeated.
     #[arg(long = "store", value_name = "STORE")]
     stores: Vec<String>,
     /// One certificate for everything, instead of an identity of the agent's own and one for each store.
@@ -138,7 +158,7 @@ enum CliError {
     Code(#[from] tegata_core::id::ParseIdError),
     #[error("write --ca FILE or --ca-fingerprint SHA256: the operator's paper with the code has it")]
     NoAnchor,
-    #[error("no folder for the agent: set HOME or write --dir FOLDER")]
+    #[error("no folder for the agent: set HOME (LOCALAPPDATA on Windows) or write --dir FOLDER")]
     NoFolder,
     #[error("{}: no such file", .0.display())]
     Missing(PathBuf),
@@ -176,7 +196,7 @@ fn say(json: bool, text: &str, value: &Value) -> std::io::Result<()> {
 fn command(args: Args, json: bool, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<u8, CliError> {
     let root = match args.dir {
         Some(dir) => std::path::absolute(dir)?,
-        None => default_folder().ok_or(CliError::NoFolder)?,
+        None => os::default_folder().ok_or(CliError::NoFolder)?,
     };
     let now = clock.now();
     match args.command {
@@ -239,16 +259,6 @@ fn uninstall(root: &Path, json: bool) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// /var/lib for root, the user's own folder for others.
-fn default_folder() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    if home.as_deref() == Some(Path::new("/root")) {
-        return Some("/var/lib/tegata-agent".into());
-    }
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-    state.or_else(|| home.map(|home| home.join(".local/state"))).map(|folder| folder.join("tegata-agent"))
-}
-
 fn beginning(start: Start, root: &Path, otherwise: Option<Anchor>) -> Result<(Beginning, Network), CliError> {
     let Start { server, ca, ca_fingerprint, stores, single, proxy } = start;
     let anchor = match (ca, ca_fingerprint) {
@@ -263,7 +273,7 @@ fn beginning(start: Start, root: &Path, otherwise: Option<Anchor>) -> Result<(Be
         settings.stores.insert(name, store);
     }
     if stores.is_empty() {
-        let (name, store) = StoreSettings::parse(&format!("pem:{}", root.join("published").display()))?;
+        let (name, store) = StoreSettings::parse(&os::default_store(root))?;
         settings.stores.insert(name, store);
     }
     let network = Network::new(settings.proxy.as_deref())?;
@@ -344,7 +354,7 @@ fn list_stores(root: &Path, json: bool) -> Result<u8, CliError> {
     let (mut text, mut values, mut code) = (String::new(), Vec::new(), 0);
     for (name, settings) in &view.settings.stores {
         let (kind, path) = settings.place();
-        let (certificates, error) = match store::open(settings).list(&scratch) {
+        let (certificates, error) = match store::open(settings).and_then(|store| store.list(&scratch)) {
             Ok(entries) => (entries, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };

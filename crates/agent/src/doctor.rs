@@ -2,7 +2,6 @@
 //! what to do. Changes nothing.
 
 use std::cell::Cell;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,10 +9,10 @@ use tegata_core::time::Timestamp;
 
 use crate::engine::{Outcome, SKEW_SECONDS, View, World};
 use crate::est::Server;
-use crate::files;
 use crate::setback::{Remedy, Setback};
 use crate::slot::{IDENTITY, Slot, slots};
 use crate::store::{self, Surroundings, nss};
+use crate::{files, os};
 
 /// Nobody has run the agent for so long.
 const SILENT_SECONDS: i64 = 2 * 86_400;
@@ -92,16 +91,16 @@ impl Cause {
                 "run it as the user who enrolled, and close the folder: chmod -R go= FOLDER",
             ),
             Self::Store => (
-                "保存先に書き込めること、必要なプログラム（certutil、pk12util）があることを確認してください。",
-                "see that the place can be written and that certutil and pk12util (libnss3-tools) are installed",
+                "保存先に書き込めること、nss なら certutil と pk12util があることを確認してください。",
+                "see that the place can be written and, for nss, that certutil and pk12util (libnss3-tools) are installed",
             ),
             Self::Several => (
                 "通常は新しい証明書が選ばれます。古い証明書を選んでしまう場合は、ブラウザーの証明書の設定から削除してください。",
                 "the newest is offered first; delete the old ones in the browser's settings if it chooses one of them",
             ),
             Self::Schedule => (
-                "タイマーを有効にしてください: systemctl enable --now tegata-agent.timer",
-                "turn the timer on: systemctl enable --now tegata-agent.timer (--user for a user's own)",
+                "タイマーを有効にしてください: systemctl enable --now tegata-agent.timer（Windows ではタスク「Tegata agent」）",
+                "turn the timer on: systemctl enable --now tegata-agent.timer (--user for a user's own; on Windows the task \"Tegata agent\")",
             ),
         }
     }
@@ -134,7 +133,9 @@ pub fn examine(root: &Path, world: &World<'_>, now: Timestamp) -> Vec<Finding> {
             return findings;
         }
     };
-    permissions(root, &mut say);
+    if let Some(trouble) = os::wrong_permissions(root, &root.join("doctor")) {
+        say(Cause::Permissions, true, trouble);
+    }
     server(&view, world, now, &mut say);
     let scratch = root.join("doctor");
     let made = files::make_folder(&scratch);
@@ -153,29 +154,6 @@ pub fn examine(root: &Path, world: &World<'_>, now: Timestamp) -> Vec<Finding> {
 }
 
 type Say<'a> = dyn FnMut(Cause, bool, String) + 'a;
-
-fn permissions(root: &Path, say: &mut Say<'_>) {
-    let probe = root.join("doctor");
-    let owner = |path: &Path| std::fs::metadata(path).map(|meta| (meta.uid(), meta.permissions().mode() & 0o777));
-    match owner(root) {
-        Err(error) => say(Cause::Permissions, true, format!("{}: {error}", root.display())),
-        Ok((_, mode)) if mode & 0o077 != 0 => {
-            say(Cause::Permissions, true, format!("{} is open to others (mode {mode:03o})", root.display()));
-        }
-        Ok((user, _)) => {
-            let made = files::make_folder(&probe).map_err(|error| error.to_string());
-            let mine = made.and_then(|()| owner(&probe).map_err(|error| error.to_string()));
-            match mine {
-                Err(error) => say(Cause::Permissions, true, error),
-                Ok((me, _)) if me != user => {
-                    let text = format!("{} belongs to user {user}, but this runs as user {me}", root.display());
-                    say(Cause::Permissions, true, text);
-                }
-                Ok(_) => {}
-            }
-        }
-    }
-}
 
 fn server(view: &View, world: &World<'_>, now: Timestamp, say: &mut Say<'_>) {
     let ahead = Cell::new(None);
@@ -230,7 +208,13 @@ fn certificate(view: &View, slot: &Slot<'_>, world: &World<'_>, now: Timestamp, 
     let generation = slot.generations.path(number);
     let around = Surroundings { entropy: world.entropy, scratch, generation: &generation };
     for (name, settings) in &slot.stores {
-        let opened = store::open(settings);
+        let opened = match store::open(settings) {
+            Ok(opened) => opened,
+            Err(error) => {
+                say(Cause::Store, true, format!("{name}: {error}"));
+                continue;
+            }
+        };
         match opened.holds(&current, &around) {
             Ok(true) => {}
             Ok(false) => say(Cause::Store, true, format!("{name}: the certificate is not there any more")),

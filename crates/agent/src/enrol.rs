@@ -203,9 +203,11 @@ pub struct Left {
 /// revokes what is no longer wanted.
 pub fn uninstall(root: &Path) -> Result<Left, AgentError> {
     let agent = Agent::open(root)?;
-    let places =
-        agent.view.settings.stores.values().map(|store| store.place().1.clone()).filter(|path| !path.starts_with(root));
-    let left = Left { places: places.collect() };
+    let stores = agent.view.settings.stores.values();
+    let places = stores.map(|store| store.place().1.to_owned()).filter(|path| !path.starts_with(root)).collect();
+    // Without its settings no other agent begins here, and Windows does not remove a folder with the lock open in it.
+    files::remove(&engine::settings_file(root))?;
+    drop(agent);
     files::remove_folder(root)?;
-    Ok(left)
+    Ok(Left { places })
 }

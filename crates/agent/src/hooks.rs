@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::os;
 use crate::process::{self, ProcessError};
 
 /// What happened.
@@ -42,10 +43,7 @@ pub struct Hooks {
 impl Hooks {
     /// Calls a hook with variables (without `TEGATA_` in front). Gives whether there is one.
     pub fn call(&self, event: Event, variables: &[(&str, String)]) -> Result<bool, ProcessError> {
-        let program = self.folder.join(event.as_str());
-        if !program.exists() {
-            return Ok(false);
-        }
+        let Some(program) = os::program(&self.folder, event.as_str()) else { return Ok(false) };
         let mut command = Command::new(program);
         command.env("TEGATA_EVENT", event.as_str());
         for (name, value) in variables {

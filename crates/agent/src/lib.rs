@@ -12,6 +12,7 @@ pub mod files;
 pub mod hooks;
 pub mod http;
 pub mod network;
+mod os;
 pub mod process;
 mod round;
 pub mod schedule;

@@ -1,11 +1,12 @@
 //! Programs of other people: started without a shell, given a time to be done in, ended with everything that they started when it is over.
 
 use std::fs::File;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::os;
 
 /// How much of what a program says is kept: all of a list of certificates, and the end of a complaint.
 const KEPT_OUTPUT: usize = 256 * 1024;
@@ -51,8 +52,8 @@ pub fn run(command: &mut Command, seconds: u32, scratch: &Path) -> Result<String
     let path = scratch.join("program-output");
     let output = File::create(&path).map_err(failed)?;
     let errors = output.try_clone().map_err(failed)?;
-    command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
-    let mut child = command.spawn().map_err(failed)?;
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    let mut child = os::set_apart(command).spawn().map_err(failed)?;
     let status = wait(&mut child, seconds).map_err(failed)?;
     let said = std::fs::read(&path).map_err(failed)?;
     std::fs::remove_file(&path).map_err(failed)?;
@@ -73,12 +74,7 @@ fn wait(child: &mut Child, seconds: u32) -> std::io::Result<Option<ExitStatus>> 
         }
         thread::sleep(POLL);
     }
-    // The whole group, so that no grandchild goes on with half of a certificate.
-    let group = format!("-{}", child.id());
-    let ended = Command::new("kill").args(["-KILL", "--", &group]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !ended.is_ok_and(|status| status.success()) {
-        child.kill()?;
-    }
+    os::end(child)?;
     child.wait()?;
     Ok(None)
 }
@@ -87,15 +83,18 @@ fn wait(child: &mut Child, seconds: u32) -> std::io::Result<Option<ExitStatus>> 
 mod tests {
     use super::*;
 
+    const SHELL: [&str; 2] = if cfg!(windows) { ["cmd", "/C"] } else { ["/bin/sh", "-c"] };
+
     fn shell(script: &str, seconds: u32) -> Result<String, ProcessError> {
         let folder = tempfile::tempdir().expect("a folder");
-        run(Command::new("/bin/sh").args(["-c", script]), seconds, folder.path())
+        run(Command::new(SHELL[0]).args([SHELL[1], script]), seconds, folder.path())
     }
 
     #[test]
     fn what_a_program_says_is_kept_and_its_end_is_told() {
-        assert_eq!(shell("echo good; echo bad >&2", 10).expect("it ends well"), "good\nbad");
-        assert!(matches!(shell("echo no; exit 3", 10), Err(ProcessError::Failed { output, .. }) if output == "no"));
+        let said = shell("echo good && echo bad >&2", 10).expect("it ends well");
+        assert_eq!(said.lines().map(str::trim).collect::<Vec<_>>(), ["good", "bad"]);
+        assert!(matches!(shell("echo no && exit 3", 10), Err(ProcessError::Failed { output, .. }) if output == "no"));
         let folder = tempfile::tempdir().expect("a folder");
         let missing = run(&mut Command::new("/nonexistent"), 1, folder.path());
         assert!(matches!(missing, Err(ProcessError::Start { .. })));
@@ -104,7 +103,8 @@ mod tests {
     #[test]
     fn a_program_that_hangs_is_ended_with_its_children() {
         let started = Instant::now();
-        assert!(matches!(shell("sleep 60 & sleep 60", 1), Err(ProcessError::Timeout { .. })));
+        let hang = if cfg!(windows) { "ping -n 60 127.0.0.1" } else { "sleep 60 & sleep 60" };
+        assert!(matches!(shell(hang, 1), Err(ProcessError::Timeout { .. })));
         assert!(started.elapsed() < Duration::from_secs(20));
     }
 }

@@ -297,7 +297,8 @@ impl Round<'_> {
         let around = Surroundings { entropy: self.world.entropy, scratch: self.scratch, generation: &generation };
         let old = held.current.as_ref().map(|old| (old, before.as_path()));
         for (name, settings) in &slot.stores {
-            store::replace(&*store::open(settings), name, &new, old, &around)
+            store::open(settings)
+                .and_then(|store| store::replace(&*store, name, &new, old, &around))
                 .map_err(|error| Setback::new("store", format!("store {name}: {error}"), Remedy::Local))?;
         }
         slot.generations.switch(number)?;
@@ -335,7 +336,7 @@ impl Round<'_> {
         for (name, settings) in &slot.stores {
             let around = Surroundings { entropy: self.world.entropy, scratch: self.scratch, generation: &old };
             store::open(settings)
-                .tidy(current, previous.as_ref(), &around)
+                .and_then(|store| store.tidy(current, previous.as_ref(), &around))
                 .map_err(|error| Setback::new("store-tidy", format!("store {name}: {error}"), Remedy::Local))?;
             let mut variables = variables(slot, Some(current), self.now);
             let (kind, path) = settings.place();

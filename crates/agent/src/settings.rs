@@ -1,7 +1,7 @@
 //! What `enroll` and `adopt` write down and a person may edit: `config.toml` in the agent's folder. An unknown key is an error.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tegata_core::profile::KeyKind;
@@ -56,6 +56,8 @@ pub enum StoreSettings {
     P12(P12Settings),
     /// A database of Chrome's or Firefox's on Linux.
     Nss(NssSettings),
+    /// The certificates of a user of Windows.
+    WindowsUser(WindowsUserSettings),
     /// A program of the user's.
     Exec(ExecSettings),
 }
@@ -125,6 +127,15 @@ pub struct NssSettings {
     pub key: KeyKind,
 }
 
+/// The certificates of whoever runs the agent on Windows (`CurrentUser\My`): what Chrome, Edge and most programs there look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowsUserSettings {
+    /// Kind of key.
+    #[serde(default = "old_key")]
+    pub key: KeyKind,
+}
+
 /// A program of the user's: called with `install`, `check` or `remove`, see the manual.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,7 +180,7 @@ pub enum SettingsError {
     },
     /// A `--store` that cannot be read.
     #[error(
-        "{0:?} is not a store: write pem:FOLDER, p12:FILE, nss:FOLDER or exec:PROGRAM with absolute paths, or NAME=pem:FOLDER"
+        "{0:?} is not a store: write pem:FOLDER, p12:FILE, nss:FOLDER or exec:PROGRAM with absolute paths, or NAME=pem:FOLDER; on Windows also windows-user"
     )]
     Store(String),
 }
@@ -242,6 +253,10 @@ fn check_store(name: &str, store: &StoreSettings) -> Result<(), SettingsError> {
         }
         StoreSettings::Nss(nss) => (vec![("database", &nss.database)], None),
         StoreSettings::Exec(exec) => (vec![("program", &exec.program)], None),
+        StoreSettings::WindowsUser(_) if cfg!(windows) => (Vec::new(), None),
+        StoreSettings::WindowsUser(_) => {
+            return Err(wrong(&setting("kind"), "windows-user", "a kind for this system: that one is for Windows"));
+        }
     };
     if let Some((key, path)) = paths.iter().find(|(_, path)| !path.is_absolute()) {
         return Err(wrong(&setting(key), &path.display().to_string(), "an absolute path"));
@@ -267,7 +282,7 @@ impl StoreSettings {
     /// Reads `--store`: `pem:/etc/ssl/tegata`, or `NAME=pem:/etc/ssl/tegata`. Gives the name too.
     pub fn parse(text: &str) -> Result<(String, Self), SettingsError> {
         let bad = || SettingsError::Store(text.to_owned());
-        let (before, path) = text.split_once(':').ok_or_else(bad)?;
+        let (before, path) = text.split_once(':').unwrap_or((text, "")); // an empty path is none
         let (name, kind) = before.split_once('=').unwrap_or((before, before));
         let path = PathBuf::from(path);
         let store = match kind {
@@ -282,6 +297,7 @@ impl StoreSettings {
             }),
             "nss" => Self::Nss(NssSettings { database: path, password_file: None, key: modern_key() }),
             "exec" => Self::Exec(ExecSettings { program: path, seconds: default_hook_seconds(), key: modern_key() }),
+            "windows-user" if path.as_os_str().is_empty() => Self::WindowsUser(WindowsUserSettings { key: old_key() }),
             _ => return Err(bad()),
         };
         check_store(name, &store).map_err(|_| bad())?;
@@ -294,16 +310,18 @@ impl StoreSettings {
             Self::Pem(PemSettings { key, .. })
             | Self::P12(P12Settings { key, .. })
             | Self::Nss(NssSettings { key, .. })
+            | Self::WindowsUser(WindowsUserSettings { key })
             | Self::Exec(ExecSettings { key, .. }) => *key,
         }
     }
 
     /// The word for its kind, and where it is.
-    pub fn place(&self) -> (&'static str, &PathBuf) {
+    pub fn place(&self) -> (&'static str, &Path) {
         match self {
             Self::Pem(pem) => ("pem", &pem.folder),
             Self::P12(p12) => ("p12", &p12.file),
             Self::Nss(nss) => ("nss", &nss.database),
+            Self::WindowsUser(_) => ("windows-user", Path::new(r"CurrentUser\My")),
             Self::Exec(exec) => ("exec", &exec.program),
         }
     }
@@ -313,12 +331,25 @@ impl StoreSettings {
 mod tests {
     use super::*;
 
+    /// Absolute paths as this system has them.
+    fn here(text: &str) -> String {
+        if cfg!(windows) { text.replace(":/", ":C:/").replace("\"/", "\"C:/") } else { text.into() }
+    }
+
+    #[test]
+    fn the_store_of_windows_is_there_on_windows_only() {
+        for text in ["windows-user", "browser=windows-user"] {
+            assert_eq!(StoreSettings::parse(text).is_ok(), cfg!(windows), "{text}");
+        }
+        let text = "server = \"https://portal.example.jp\"\n[store.a]\nkind = \"windows-user\"";
+        assert_eq!(Settings::parse(text).is_ok(), cfg!(windows));
+    }
+
     #[test]
     fn settings_are_read_back_as_written() {
         let mut settings = Settings::new("https://portal.example.jp/", false);
-        for text in ["pem:/etc/ssl/tegata", "java=p12:/srv/app/client.p12", "nss:/home/u/.pki/nssdb", "exec:/bin/true"]
-        {
-            let (name, store) = StoreSettings::parse(text).expect("a store");
+        for text in ["pem:/etc/ssl/tegata", "java=p12:/srv/client.p12", "nss:/home/u/.pki/nssdb", "exec:/bin/true"] {
+            let (name, store) = StoreSettings::parse(&here(text)).expect("a store");
             settings.stores.insert(name, store);
         }
         assert_eq!(Settings::parse(&settings.to_toml().expect("encodable")), Ok(settings));
@@ -328,6 +359,7 @@ mod tests {
     fn what_cannot_work_is_refused() {
         let with = |line: &str| Settings::parse(&format!("server = \"https://portal.example.jp\"\n{line}\n"));
         assert!(with("").is_ok());
+        assert!(with(&here("[store.a]\nkind = \"pem\"\nfolder = \"/a\"")).is_ok());
         for line in [
             "colour = 1",
             "proxy = \"socks://x\"",
@@ -339,11 +371,11 @@ mod tests {
             "[store.identity]\nkind = \"pem\"\nfolder = \"/a\"",
             "[store.a]\nkind = \"floppy\"",
         ] {
-            assert!(with(line).is_err(), "{line}");
+            assert!(with(&here(line)).is_err(), "{line}");
         }
         assert!(Settings::parse("server = \"http://portal.example.jp\"").is_err());
-        for text in ["", "pem", "pem:", "pem:relative", "../x=pem:/a", "floppy:/a"] {
-            assert!(StoreSettings::parse(text).is_err(), "{text}");
+        for text in ["", "pem", "pem:", "pem:relative", "../x=pem:/a", "floppy:/a", "windows-user:/a"] {
+            assert!(StoreSettings::parse(&here(text)).is_err(), "{text}");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The places that certificates are put to, behind one trait. A store never decides whether a certificate is good: that was proven by a
-//! handshake before it gets one. The store of Windows goes here as `windows_user`, beside `nss`, behind `#[cfg(windows)]`.
+//! handshake before it gets one.
 
 mod exec;
 pub mod nss;
 mod p12;
 mod pem;
+#[cfg(windows)]
+mod windows;
 
 use std::path::PathBuf;
 
@@ -46,6 +48,12 @@ pub enum StoreError {
     /// There is no database yet.
     #[error("{}: no database of NSS is there; make one with: certutil -N -d sql:{} --empty-password", .0.display(), .0.display())]
     Database(PathBuf),
+    /// A store of another system.
+    #[error("the store {0} is there on Windows only")]
+    OtherSystem(&'static str),
+    /// The store of the system's own.
+    #[error("Windows' certificates: cannot {0}: {1}")]
+    System(&'static str, std::io::Error),
     /// What was put in does not come out.
     #[error("{0}: what was put in cannot be read back")]
     NotThere(String),
@@ -80,13 +88,17 @@ pub trait Store {
 }
 
 /// The store that settings describe.
-pub fn open<'a>(settings: &'a StoreSettings) -> Box<dyn Store + 'a> {
-    match settings {
+pub fn open<'a>(settings: &'a StoreSettings) -> Result<Box<dyn Store + 'a>, StoreError> {
+    Ok(match settings {
         StoreSettings::Pem(pem) => Box::new(pem::Pem(pem)),
         StoreSettings::P12(p12) => Box::new(p12::P12(p12)),
         StoreSettings::Nss(nss) => Box::new(nss::Nss(nss)),
         StoreSettings::Exec(exec) => Box::new(exec::Exec(exec)),
-    }
+        #[cfg(windows)]
+        StoreSettings::WindowsUser(_) => Box::new(windows::WindowsUser),
+        #[cfg(not(windows))]
+        StoreSettings::WindowsUser(_) => return Err(StoreError::OtherSystem("windows-user")),
+    })
 }
 
 /// Puts a certificate in and reads it back; where that does not succeed, the one before is put back.

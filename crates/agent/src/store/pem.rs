@@ -1,6 +1,6 @@
 //! PEM files for web servers, proxies, curl and the like. `FOLDER/current` is a link to the folder of one certificate, and moving it is one
 //! rename: whoever opens `current/fullchain.pem` and `current/key.pem` by one opening of the folder gets a pair; whoever opens two paths takes
-//! `current/combined.pem`, where both are in one file.
+//! `current/combined.pem`, where both are in one file. On Windows `current` is a small file with the folder's name in it.
 
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,10 @@ impl Pem<'_> {
         Ok((mode_bits(&self.0.mode).unwrap_or(0o600), owner))
     }
 
+    fn current(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.leaf_in(&files::pointed(&self.0.folder.join(CURRENT))?)
+    }
+
     fn leaf_in(&self, folder: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         let text = files::read_text(&folder.join("combined.pem"))?;
         Ok(text.and_then(|text| pem::certificates(&text).ok()).and_then(|found| found.into_iter().next()))
@@ -90,7 +94,7 @@ impl Store for Pem<'_> {
     }
 
     fn holds(&self, credential: &Credential, _: &Surroundings<'_>) -> Result<bool, StoreError> {
-        Ok(self.leaf_in(&self.0.folder.join(CURRENT))?.as_deref() == Some(credential.leaf()))
+        Ok(self.current()?.as_deref() == Some(credential.leaf()))
     }
 
     fn tidy(
@@ -115,6 +119,6 @@ impl Store for Pem<'_> {
     }
 
     fn list(&self, _: &Path) -> Result<Vec<Entry>, StoreError> {
-        Ok(self.leaf_in(&self.0.folder.join(CURRENT))?.map(|der| Entry { der }).into_iter().collect())
+        Ok(self.current()?.map(|der| Entry { der }).into_iter().collect())
     }
 }
