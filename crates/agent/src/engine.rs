@@ -135,6 +135,7 @@ impl Agent {
         if !settings_file(root).exists() {
             return Err(AgentError::NotEnrolled(root.to_owned()));
         }
+        files::is_ours(root)?;
         Self::open_locked(root, lock(root)?)
     }
 

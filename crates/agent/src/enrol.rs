@@ -152,6 +152,7 @@ fn begin(
 ) -> Result<Agent, EnrolError> {
     let Beginning { mut settings, anchor } = beginning;
     settings.check().map_err(AgentError::from)?;
+    files::is_ours(root)?;
     files::make_folder(root)?;
     let lock = engine::lock(root)?;
     let file = engine::settings_file(root);

@@ -195,6 +195,9 @@ fn expect(answer: Response, status: u16) -> Result<Vec<u8>, Setback> {
         _ => Remedy::Refused,
     };
     let said = if problem.detail.is_empty() { problem.title } else { problem.detail };
+    // It is shown at a terminal, which would obey control characters.
+    let plain = |text: String| text.replace(|letter: char| letter.is_control(), " ");
+    let (said, code) = (plain(said), plain(code));
     let text = format!("the server answers {}: {}", answer.status, if said.is_empty() { &code } else { &said });
     let retry_after = match remedy {
         // The date form of Retry-After needs the server's own date beside it.
@@ -239,6 +242,13 @@ mod tests {
         for wrong in ["", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 anF 1994 08:49:37 GMT", "Sun, 06 Nov 1994"] {
             assert_eq!(http_date(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_a_server_says_cannot_steer_a_terminal() {
+        let body = r#"{"code":"a\u001b[2J","detail":"\u001b]0;x\u0007\nall is well"}"#;
+        let setback = expect(answer(400, &[], body), 200).expect_err("a refusal");
+        assert!(!format!("{}{}", setback.code, setback.text).chars().any(char::is_control));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::os;
-pub use crate::os::{Owner, point, pointed};
+pub use crate::os::{Owner, is_ours, point, pointed};
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +35,12 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
 
 /// A folder for files with these permissions, entered by whoever may read them. One that is there already is left as it is.
 pub fn make_folder_for(path: &Path, mode: u32, owner: Option<Owner>) -> Result<(), FileError> {
+    is_ours(path)?;
     if path.is_dir() {
         return Ok(());
     }
     make_folder(path)?;
+    is_ours(path)?;
     os::hand_over_folder(path, mode, owner)
 }
 

@@ -44,6 +44,7 @@ impl Hooks {
     /// Calls a hook with variables (without `TEGATA_` in front). Gives whether there is one.
     pub fn call(&self, event: Event, variables: &[(&str, String)]) -> Result<bool, ProcessError> {
         let Some(program) = os::program(&self.folder, event.as_str()) else { return Ok(false) };
+        process::may_start(&program)?;
         let mut command = Command::new(program);
         command.env("TEGATA_EVENT", event.as_str());
         for (name, value) in variables {

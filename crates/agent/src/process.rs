@@ -44,6 +44,14 @@ pub enum ProcessError {
     },
 }
 
+/// Refuses a program that somebody else could put another one in the place of, where the agent runs as root.
+pub fn may_start(program: &Path) -> Result<(), ProcessError> {
+    crate::files::is_ours(program).map_err(|error| ProcessError::Start {
+        program: program.display().to_string(),
+        source: std::io::Error::other(error.to_string()),
+    })
+}
+
 /// Runs a program to its end and gives the end of what it said. `scratch` is a folder for its output.
 pub fn run(command: &mut Command, seconds: u32, scratch: &Path) -> Result<String, ProcessError> {
     let program = command.get_program().to_string_lossy().into_owned();

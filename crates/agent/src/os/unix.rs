@@ -40,17 +40,61 @@ fn number(name: &str, list: &Path) -> Result<u32, FileError> {
     found.ok_or_else(|| at(list, "find the owner in")(io::Error::other(format!("{name:?} is not there"))))
 }
 
+/// Whether only root can put something else in the place of what lies at a path, links included: what root does in a folder of somebody
+/// else's, that one can turn to any place. Asked where the agent runs as root; what is not there yet is made by us.
+pub fn is_ours(path: &Path) -> Result<(), FileError> {
+    if rustix::process::geteuid().is_root() { only_roots(path) } else { Ok(()) }
+}
+
+fn only_roots(path: &Path) -> Result<(), FileError> {
+    let path = std::path::absolute(path).map_err(at(path, "find"))?;
+    let mut there = PathBuf::new();
+    for part in path.components() {
+        let next = there.join(part);
+        let meta = match fs::symlink_metadata(&next) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            other => other.map_err(at(&next, "look at"))?,
+        };
+        let mode = meta.permissions().mode();
+        let others_write = mode & 0o002 != 0 || mode & 0o020 != 0 && meta.gid() != 0;
+        // In a folder such as /tmp, others cannot move what is root's.
+        let is_sticky = meta.is_dir() && mode & 0o1000 != 0;
+        let wrong = if meta.uid() != 0 {
+            Some(format!("it belongs to user {}, who could put a link in its place", meta.uid()))
+        } else if others_write && !is_sticky && !meta.is_symlink() {
+            Some(format!("others can write there (mode {:03o}) and put links in its place", mode & 0o777))
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            let advice = "make it root's alone, choose another folder, or run the agent as that user";
+            return Err(at(&next, "work as root in")(io::Error::other(format!("{wrong}: {advice}"))));
+        }
+        there = next;
+    }
+    // Root's own links lead on: /var/run to /run.
+    match fs::canonicalize(&there).map_err(at(&there, "find"))? {
+        real if real == there => Ok(()),
+        real => only_roots(&real),
+    }
+}
+
 /// Makes a folder that only its owner can enter, and its parents.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Gives a new folder to the owner of the files in it, and lets in whoever may read them.
+/// Lets in to a new folder whoever may read the files in it. The folder stays ours: their owner must not be able to put links there.
 pub fn hand_over_folder(path: &Path, mode: u32, owner: Option<Owner>) -> Result<(), FileError> {
-    if let Some(Owner { user, group }) = owner {
-        chown(path, Some(user), group).map_err(at(path, "give away"))?;
-    }
-    let enter = mode | (mode & 0o440) >> 2 | 0o700;
+    let enter = match owner {
+        Some(Owner { group: Some(group), .. }) => {
+            chown(path, None, Some(group)).map_err(at(path, "give to the group"))?;
+            0o710
+        }
+        Some(_) => 0o711,
+        None => 0o700,
+    };
+    let enter = enter | mode & 0o044 | (mode & 0o440) >> 2 | (mode & 0o004) >> 2;
     fs::set_permissions(path, Permissions::from_mode(enter)).map_err(at(path, "set the permissions of"))
 }
 
@@ -156,6 +200,51 @@ mod tests {
         assert_eq!(mode(), 0o600);
         files::write_with(&path, b"three", 0o640, None).expect("written");
         assert_eq!(mode(), 0o640);
+    }
+
+    #[test]
+    fn root_works_where_nobody_else_can_put_a_link() {
+        if !rustix::process::geteuid().is_root() {
+            return; // only root can make what is refused here
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| folder.path().join(name);
+        let make = |name: &str, user: u32, mode: u32| {
+            fs::create_dir(place(name)).expect("made");
+            chown(place(name), Some(user), None).expect("given");
+            fs::set_permissions(place(name), Permissions::from_mode(mode)).expect("set");
+        };
+        make("ours", 0, 0o755);
+        make("theirs", 12_345, 0o700);
+        make("open", 0, 0o777);
+        make("tmp", 0, 0o1777);
+        symlink(place("ours"), place("link")).expect("linked");
+        symlink(place("theirs"), place("bad-link")).expect("linked");
+        for good in ["ours", "ours/new/deep", "tmp/new", "link/new"] {
+            assert!(only_roots(&place(good)).is_ok(), "{good}");
+        }
+        for bad in ["theirs", "theirs/new", "open", "open/new", "bad-link/new"] {
+            let error = only_roots(&place(bad)).expect_err(bad).to_string();
+            assert!(error.contains("as root"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_somebody_elses_files_lets_that_one_in_and_stays_ours() {
+        if !rustix::process::geteuid().is_root() {
+            return; // only root gives files away
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let look = |owner, mode| {
+            let path = folder.path().join("new");
+            files::make_folder_for(&path, mode, Some(owner)).expect("made");
+            let meta = fs::metadata(&path).expect("there");
+            fs::remove_dir(&path).expect("removed");
+            (meta.uid(), meta.gid(), meta.permissions().mode() & 0o777)
+        };
+        assert_eq!(look(Owner { user: 7, group: Some(8) }, 0o600), (0, 8, 0o710));
+        assert_eq!(look(Owner { user: 7, group: Some(8) }, 0o640), (0, 8, 0o750));
+        assert_eq!(look(Owner { user: 7, group: None }, 0o600).2, 0o711);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(super) struct Exec<'a>(pub &'a ExecSettings);
 
 impl Exec<'_> {
     fn call(&self, act: &str, credential: &Credential, around: &Surroundings<'_>) -> Result<(), StoreError> {
+        process::may_start(&self.0.program)?;
         let about = credential.about();
         let mut command = Command::new(&self.0.program);
         command

@@ -89,6 +89,7 @@ fn uri(id: &[u8]) -> String {
 
 impl Store for Nss<'_> {
     fn install(&self, credential: &Credential, around: &Surroundings<'_>) -> Result<(), StoreError> {
+        crate::files::is_ours(&self.0.database)?;
         if self.holds(credential, around)? {
             return Ok(());
         }

@@ -87,6 +87,7 @@ fn private_key(credential: &Credential) -> Secret<String> {
 
 impl Store for Pem<'_> {
     fn install(&self, credential: &Credential, _: &Surroundings<'_>) -> Result<(), StoreError> {
+        files::is_ours(&self.0.folder)?;
         if self.leaf_in(&self.folder(credential))?.as_deref() != Some(credential.leaf()) {
             self.write(credential)?;
         }

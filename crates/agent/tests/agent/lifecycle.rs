@@ -209,8 +209,7 @@ fn an_operators_approval_is_waited_for_with_the_same_key() {
     assert_eq!(tick.outcome, Outcome::Later, "{:?}", tick.news);
     let tick = bed.tick(start().plus_seconds(60), Urge::Start);
     assert_eq!(tick.outcome, Outcome::Later, "{:?}", tick.news);
-    bed.tick(start().plus_seconds(120), Urge::Start);
-    let tick = bed.tick(start().plus_seconds(240), Urge::Start);
+    let tick = bed.tick(tick.next, Urge::Start);
     assert_eq!(tick.outcome, Outcome::Good, "{:?}", tick.news);
     assert_eq!(bed.portal().issued(Purpose::Agent).len(), 1);
 }

@@ -543,7 +543,7 @@ async fn a_page_elsewhere_cannot_make_a_browser_enrol() {
 #[tokio::test]
 async fn whoever_fetches_a_key_that_is_in_use_raises_an_alarm() {
     let place = Deployment::new().await;
-    let request = csr::build(&key(), "x").expect("built");
+    let request = for_names_of(&place, &key(), &place.due, Purpose::Client).await;
     let mut program = place.browser(&place.due);
     assert_eq!(enroll(&mut program, SERVER_KEY, &request).await.status, StatusCode::OK);
     assert_eq!(enroll(&mut program, SERVER_KEY, &request).await.status, StatusCode::OK);
