@@ -11,7 +11,7 @@ use tegata_core::cert::RevocationReason;
 use tegata_core::id::Serial;
 use tegata_core::peer::PeerCert;
 use tegata_pki::issuer::IssuerCert;
-use tegata_pki::ocsp::Refusal;
+use tegata_pki::ocsp::{Refusal, Request};
 use tegata_pki::pem;
 
 use crate::bed::{Bed, operator};
@@ -307,6 +307,9 @@ async fn one_request_about_two_cas_is_refused() {
     std::fs::copy(old, &old_too).expect("copied");
     // OpenSSL takes each serial under the issuer before it.
     let mixed = request(&bed, &[&second], &["-no_nonce", "-issuer", &old_too, "-serial", &format!("0x{first}")]);
+    let read = Request::parse(&mixed).expect("readable");
+    assert_eq!(read.certificates.len(), 2);
+    assert_ne!(read.certificates[0].issuer_key_hash, read.certificates[1].issuer_key_hash);
     assert!(matches!(ocsp.answer(&mixed).await, Answer::Refused(Refusal::Unauthorized)));
     assert!(ocsp.kept(&mixed).is_none());
 }

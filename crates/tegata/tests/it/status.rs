@@ -1,6 +1,7 @@
 //! The status listener over the wire: OCSP as RFC 5019 wants it in HTTP, the CAs' certificates, and nothing else.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -11,11 +12,13 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode};
 use tegata_core::cert::RevocationReason;
 use tegata_core::time::Days;
+use tegata_pki::issuer::IssuerCert;
 
 use crate::bed::{Bed, Held, clinic, now, operator, run, terminal};
 
 const REQUEST_TYPE: &str = "application/ocsp-request";
 const MALFORMED: [u8; 5] = [0x30, 3, 10, 1, 1];
+const UNAUTHORIZED: [u8; 5] = [0x30, 3, 10, 1, 6];
 
 /// Switches certificate status on; its address.
 fn switch_on(bed: &Bed) -> String {
@@ -39,10 +42,14 @@ fn request(bed: &Bed, held: &Held, more: &[&str]) -> Vec<u8> {
 
 /// What OpenSSL says of an answer, signature and chain included.
 fn judged(bed: &Bed, held: &Held, answer: &[u8]) -> String {
+    judged_under(bed, &bed.dir.join("ca/issuing.pem"), held, answer)
+}
+
+fn judged_under(bed: &Bed, issuer: &Path, held: &Held, answer: &[u8]) -> String {
     let path = bed.dir.join("answer.der");
     std::fs::write(&path, answer).expect("writable");
     let mut openssl = std::process::Command::new("openssl");
-    openssl.args(["ocsp", "-no_nonce", "-issuer"]).arg(bed.dir.join("ca/issuing.pem")).arg("-CAfile");
+    openssl.args(["ocsp", "-no_nonce", "-issuer"]).arg(issuer).arg("-CAfile");
     openssl.arg(bed.dir.join("ca/root.pem")).arg("-serial").arg(format!("0x{}", held.serial)).arg("-respin").arg(path);
     let (_, said, more) = run(&mut openssl);
     format!("{said}{more}")
@@ -140,6 +147,55 @@ async fn a_revocation_by_another_process_is_answered_within_a_second() -> Result
     assert!(said.contains(": revoked") && said.contains("Reason: keyCompromise"), "{said}");
     assert!(took < Duration::from_secs(1), "it took {took:?}");
     authority.close().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_roll_over_and_a_restart_the_old_cas_certificates_are_answered_for()
+-> Result<(), Box<dyn std::error::Error>> {
+    let bed = Bed::new();
+    let url = switch_on(&bed);
+    let authority = bed.authority().await;
+    let customer = clinic(&authority, "103001").await;
+    let (row, before) = terminal(&authority, customer, "受付1", now().plus_days(Days(600))).await;
+    let old = IssuerCert::from_der(authority.ca().cert.der())?;
+    let old_file = bed.dir.join("old.pem");
+    std::fs::copy(bed.dir.join("ca/issuing.pem"), &old_file)?;
+    let about_before = format!("{url}/ocsp/{}", BASE64.encode(request(&bed, &before, &["-no_nonce"])));
+    authority.close().await;
+    let (output, _, said) = run(&mut bed.command(&["ca", "roll-over"]));
+    assert!(output.status.success(), "{said}");
+
+    let authority = bed.authority().await;
+    let (_, after) = terminal(&authority, customer, "受付2", now().plus_days(Days(600))).await;
+    let about_after = format!("{url}/ocsp/{}", BASE64.encode(request(&bed, &after, &["-no_nonce"])));
+    let server = bed.serve();
+    let said = judged_under(&bed, &old_file, &before, &reqwest::get(&about_before).await?.bytes().await?);
+    assert!(said.contains("Response verify OK") && said.contains(": good"), "{said}");
+    let said = judged(&bed, &after, &reqwest::get(&about_after).await?.bytes().await?);
+    assert!(said.contains("Response verify OK") && said.contains(": good"), "{said}");
+    let record = authority.reader().certificates_of_terminal(operator().scope(), row.id).await?.remove(0);
+    authority.revoke(&operator(), &record, RevocationReason::KeyCompromise).await?;
+    let begun = Instant::now();
+    let mut said = String::new();
+    while !said.contains(": revoked") && begun.elapsed() < Duration::from_secs(5) {
+        said = judged_under(&bed, &old_file, &before, &reqwest::get(&about_before).await?.bytes().await?);
+    }
+    assert!(said.contains("Response verify OK") && said.contains("Reason: keyCompromise"), "{said}");
+    authority.close().await;
+    drop(server);
+
+    let key = tegata_authority::elders::key_file(&old);
+    let (_, said, _) = run(&mut bed.command(&["doctor"]));
+    assert!(said.contains(&format!("{key} is readable by its owner only")), "{said}");
+    std::fs::remove_file(bed.dir.join("keys").join(&key))?;
+    let (output, said, _) = run(&mut bed.command(&["doctor"]));
+    assert!(output.status.success() && said.contains("is not answered here") && said.contains(&key), "{said}");
+    let _server = bed.serve();
+    assert_eq!(reqwest::get(&about_before).await?.bytes().await?.as_ref(), UNAUTHORIZED);
+    let said = judged(&bed, &after, &reqwest::get(&about_after).await?.bytes().await?);
+    assert!(said.contains(": good"), "{said}");
+    assert!(bed.log().contains(&key), "{}", bed.log());
     Ok(())
 }
 
