@@ -207,7 +207,7 @@ fn an_operators_approval_is_waited_for_with_the_same_key() {
     bed.portal().script("simpleenroll", 202, "approval-pending", &[("retry-after", "60")]);
     let tick = bed.enroll();
     assert_eq!(tick.outcome, Outcome::Later, "{:?}", tick.news);
-    let tick = bed.tick(start().plus_seconds(60), Urge::Start);
+    let tick = bed.tick(tick.next, Urge::Start);
     assert_eq!(tick.outcome, Outcome::Later, "{:?}", tick.news);
     let tick = bed.tick(tick.next, Urge::Start);
     assert_eq!(tick.outcome, Outcome::Good, "{:?}", tick.news);

@@ -102,8 +102,9 @@ impl Place {
     }
 
     async fn identify(&self, conn: &mut SqliteConnection, fresh: bool) -> Result<(), StoreError> {
-        let id = first_number(conn, "PRAGMA application_id").await?;
+        // In this order: somebody else may make the database between the two, tables and mark in one commit.
         let tables = first_number(conn, "SELECT COUNT(*) FROM sqlite_schema").await?;
+        let id = first_number(conn, "PRAGMA application_id").await?;
         let ours = id == APPLICATION_ID || (fresh && id == 0 && tables == 0);
         if !ours {
             return Err(StoreError::NotOurs(self.0.display().to_string()));
