@@ -4,7 +4,7 @@
 mod listeners;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -359,9 +359,11 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
 /// `https://host[:port]`, or the same in plain HTTP, nothing behind it.
 fn is_base_of(scheme: &str, port: &str, url: &str) -> bool {
     let Some(authority) = url.strip_prefix(scheme) else { return false };
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, port));
-    port.parse::<u16>().is_ok_and(|port| port > 0)
-        && (is_dns_name(host) && !host.starts_with('*') || host.parse::<IpAddr>().is_ok())
+    let split = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    let (host, port) = split.unwrap_or((authority, port));
+    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_address = v6.map_or_else(|| host.parse::<Ipv4Addr>().is_ok(), |host| host.parse::<Ipv6Addr>().is_ok());
+    port.parse::<u16>().is_ok_and(|port| port > 0) && (is_dns_name(host) && !host.starts_with('*') || is_address)
 }
 
 #[cfg(test)]
@@ -370,6 +372,26 @@ mod tests {
 
     fn parse(text: &str) -> Result<Checked, ConfigError> {
         Checked::parse(text, Path::new("tegata.toml"), Path::new("/etc/tegata"))
+    }
+
+    #[test]
+    fn a_base_is_a_host_or_an_address_with_a_port_or_without() {
+        for good in
+            ["http://a.example", "http://a.example:8080", "http://127.0.0.1:1", "http://[::1]", "http://[::1]:8080"]
+        {
+            assert!(is_base_of("http://", "80", good), "{good}");
+        }
+        for wrong in [
+            "http://::1",
+            "http://[::1",
+            "http://[::1]:0",
+            "http://[127.0.0.1]",
+            "http://*.example",
+            "http://a/",
+            "https://a",
+        ] {
+            assert!(!is_base_of("http://", "80", wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_issued_twice() {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|lane| tokio::spawn(renew_all(bed.clone(), held.clone(), told.clone(), stop.clone(), lane)))
             .collect();
-        let moment = u64::from(u16::from_be_bytes(random(&chance as &dyn Entropy))) % 1500 + 200;
+        let moment = u64::from(u16::from_be_bytes(random(&chance as &dyn Entropy))) % 500 + 50;
         let all_done = async {
             while told.lock().expect("no panic under the lock").len() < TERMINALS {
                 tokio::time::sleep(Duration::from_millis(10)).await;
