@@ -136,7 +136,7 @@ fn key_guard(
              AND c.profile = $3 AND c.revoked_at IS NULL AND c.issued_at >= $4) AS answered, \
              (SELECT COUNT(*) FROM certificates c WHERE c.terminal_id = t.id AND c.revoked_at IS NULL AND c.issued_at >= $6) AS issued, \
              (SELECT c.revoked_at FROM certificates c WHERE c.id = $5) AS proof_revoked_at, \
-             (SELECT MAX(CASE WHEN c.revocation_reason = 'key-compromise' THEN 2 ELSE 1 END) FROM certificates c \
+             (SELECT MAX(CAST(CASE WHEN c.revocation_reason = 'key-compromise' THEN 2 ELSE 1 END AS BIGINT)) FROM certificates c \
              WHERE c.terminal_id = t.id AND c.key_hash = $2 AND c.revoked_at IS NOT NULL) AS key_revoked FROM terminals t WHERE t.id = $1",
         )
         .bind(terminal)
