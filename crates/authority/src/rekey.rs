@@ -8,7 +8,7 @@ use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry};
 use tegata_core::cert::CertRecord;
 use tegata_core::customer::Customer;
-use tegata_core::id::{CertificateId, IssuerId, Serial};
+use tegata_core::id::{CertificateId, CustomerId, IssuerId, Serial, TerminalId};
 use tegata_core::invitation::{Code, InvitationError};
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::{KeyKind, Profile, Purpose};
@@ -283,8 +283,7 @@ impl Authority {
         let detail = format!("{} until {}, by {proof}", profile.name, leaf.validity.not_after);
         let issued = self.entry(&actor, place, Action::CertificateIssued, detail);
         let suspected = suspicious.then(|| {
-            let detail = format!("its successor is in use already: {proof}");
-            about(self.entry(&actor, place, Action::CloneSuspected, detail), leaf.serial)
+            self.clone_suspected(&actor, place, leaf.serial, format!("its successor is in use already: {proof}"))
         });
         let (der, serial) = (leaf.der.clone(), leaf.serial);
         let recorder = Recorder { issuer: self.0.ca.id, limit: self.0.rules.daily_certificates, issued, suspected };
@@ -293,7 +292,7 @@ impl Authority {
             Some(cert) => self.repeat(&actor, cert).await,
             None => {
                 if suspicious {
-                    tracing::warn!(terminal.id = %terminal.id, "a certificate whose successor is in use got another one: a copy?");
+                    warn_of_a_copy(terminal.id, "a certificate whose successor is in use got another one");
                 }
                 Ok(Issued { der, serial, new: true })
             }
@@ -394,10 +393,9 @@ impl Authority {
     /// certificate that it asks with.
     pub(crate) fn fetched_after_use(&self, actor: &Actor, fetched: &CertRecord, asking: Serial) -> Option<Entry> {
         fetched.used_at?;
+        warn_of_a_copy(fetched.terminal, "a certificate that is in use was fetched once more");
         let detail = format!("fetched once more although it is in use already: by certificate {asking}");
-        let place = (fetched.customer, fetched.terminal);
-        tracing::warn!(terminal.id = %fetched.terminal, "a certificate that is in use was fetched once more: a copy?");
-        Some(about(self.entry(actor, place, Action::CloneSuspected, detail), fetched.serial))
+        Some(self.clone_suspected(actor, (fetched.customer, fetched.terminal), fetched.serial, detail))
     }
 
     /// The alarm when a certificate whose successor is in use gets yet another one.
@@ -405,12 +403,20 @@ impl Authority {
         if !identity.superseded {
             return None;
         }
-        let place = (identity.customer.id, identity.terminal.id);
+        warn_of_a_copy(identity.terminal.id, "a certificate whose successor is in use got another one");
         let serial = identity.certificate.serial;
         let detail = format!("its successor is in use already: certificate {serial}");
-        tracing::warn!(terminal.id = %identity.terminal.id, "a certificate whose successor is in use got another one: a copy?");
-        Some(about(self.entry(actor, place, Action::CloneSuspected, detail), serial))
+        Some(self.clone_suspected(actor, (identity.customer.id, identity.terminal.id), serial, detail))
     }
+
+    fn clone_suspected(&self, actor: &Actor, place: (CustomerId, TerminalId), serial: Serial, detail: String) -> Entry {
+        about(self.entry(actor, place, Action::CloneSuspected, detail), serial)
+    }
+}
+
+/// The same alarm in the server's log.
+pub(crate) fn warn_of_a_copy(terminal: TerminalId, what: &str) {
+    tracing::warn!(terminal.id = %terminal, "{what}: a copy?");
 }
 
 /// For the log of a first use: the alarm, where there is one.

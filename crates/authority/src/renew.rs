@@ -18,7 +18,7 @@ use tegata_store::{BundleRow, NewBundle, StoreError};
 use crate::bundle::{key_context, password_context};
 use crate::issue::{Order, record};
 use crate::jobs::erase_lapsed;
-use crate::rekey::{is_second_line, second_line};
+use crate::rekey::{is_second_line, second_line, warn_of_a_copy};
 use crate::{Authority, AuthorityError, Identity, Session, about};
 
 /// A certificate that waits to be fetched, with its key and password.
@@ -361,7 +361,7 @@ impl Authority {
                     tx.append_audit(&entry).await?;
                     let all = tx.certificates_of_terminal(terminal).await?;
                     if is_second_line(&certificate, &all, entry.at) {
-                        tracing::warn!(terminal.id = %terminal, "two lines of certificates are in use: a copy?");
+                        warn_of_a_copy(terminal, "two lines of certificates are in use");
                         tx.append_audit(&second_line(&entry)).await?;
                     }
                 }

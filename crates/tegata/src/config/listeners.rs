@@ -74,24 +74,30 @@ pub struct ServerNames {
     pub files: Option<(PathBuf, PathBuf)>,
 }
 
+impl ServerNames {
+    fn of(hosts: &[String], certificate_file: &Option<PathBuf>, key_file: &Option<PathBuf>) -> Self {
+        Self { hosts: hosts.to_vec(), files: certificate_file.clone().zip(key_file.clone()) }
+    }
+}
+
 impl Server {
     /// How the portal gets its certificate.
     pub fn names(&self) -> ServerNames {
-        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
+        ServerNames::of(&self.hosts, &self.certificate_file, &self.key_file)
     }
 }
 
 impl Orca {
     /// How this listener gets its certificate.
     pub fn names(&self) -> ServerNames {
-        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
+        ServerNames::of(&self.hosts, &self.certificate_file, &self.key_file)
     }
 }
 
 impl Est {
     /// How this listener gets its certificate.
     pub fn names(&self) -> ServerNames {
-        ServerNames { hosts: self.hosts.clone(), files: self.certificate_file.clone().zip(self.key_file.clone()) }
+        ServerNames::of(&self.hosts, &self.certificate_file, &self.key_file)
     }
 }
 
