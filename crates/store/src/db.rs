@@ -1,5 +1,6 @@
-//! The one module that knows the engines (SQLite and PostgreSQL, by way of sqlx). Everybody else writes plain SQL text with numbered
-//! parameters, the same for both, and reads columns by name. What differs between them stands in `db/sqlite.rs` and `db/postgres.rs`.
+//! The one module that knows the engines: SQLite, by way of rusqlite, and PostgreSQL, by way of sqlx. Everybody else writes plain SQL
+//! text with numbered parameters, the same for both, and reads columns by name. What differs between them stands in `db/sqlite.rs` and
+//! `db/postgres.rs`.
 //!
 //! Schemas are brought up to date by runners of our own, thirty lines long: sqlx's would need its macros (a compiler plug-in) and keeps
 //! a table of its own, where a file's header already has a place for exactly this number.
@@ -7,8 +8,9 @@
 mod postgres;
 mod sqlite;
 
+use std::borrow::Cow;
+
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 use tegata_core::access::{Reach, Scope};
 use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId, UserId};
@@ -63,14 +65,14 @@ arg_from! {
 /// A statement and its values. Its text is made of constants only; whatever comes from outside is a value.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
-    text: String,
+    text: Cow<'static, str>,
     args: Vec<Arg>,
 }
 
 impl Query {
     /// A statement whose text already names its parameters `$1`, `$2`, …; the values follow by [`Query::bind`] in that order.
     pub(crate) fn new(text: &'static str) -> Self {
-        Self { text: text.to_owned(), args: Vec::new() }
+        Self { text: Cow::Borrowed(text), args: Vec::new() }
     }
 
     /// The value of the next parameter.
@@ -81,16 +83,17 @@ impl Query {
 
     /// More text.
     pub(crate) fn text(mut self, text: &'static str) -> Self {
-        self.text.push_str(text);
+        self.text.to_mut().push_str(text);
         self
     }
 
     /// More text that ends with a value: `.with(" AND issuer_id = ", issuer)`.
     pub(crate) fn with(mut self, text: &'static str, value: impl Into<Arg>) -> Self {
         self.args.push(value.into());
-        self.text.push_str(text);
-        self.text.push('$');
-        self.text.push_str(&self.args.len().to_string());
+        let all = self.text.to_mut();
+        all.push_str(text);
+        all.push('$');
+        all.push_str(&self.args.len().to_string());
         self
     }
 
@@ -116,24 +119,23 @@ impl Query {
     /// Asks how the engine would go about it.
     #[cfg(test)]
     pub(crate) fn explained(mut self) -> Self {
-        self.text.insert_str(0, "EXPLAIN QUERY PLAN ");
+        self.text.to_mut().insert_str(0, "EXPLAIN QUERY PLAN ");
         self
     }
 }
 
 /// One row of an answer.
-pub(crate) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
+pub(crate) enum Row<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r PgRow),
 }
 
-impl Row {
+impl Row<'_> {
     pub(crate) fn opt_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
-        let value = match self {
-            Self::Sqlite(row) => row.try_get(column),
-            Self::Postgres(row) => row.try_get(column),
-        };
-        value.map_err(|_| unreadable(column))
+        match self {
+            Self::Sqlite(row) => row.get(column).map_err(|_| unreadable(column)),
+            Self::Postgres(row) => row.try_get(column).map_err(|_| unreadable(column)),
+        }
     }
 
     pub(crate) fn int(&self, column: &'static str) -> Result<i64, StoreError> {
@@ -141,11 +143,10 @@ impl Row {
     }
 
     pub(crate) fn opt_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
-        let value = match self {
-            Self::Sqlite(row) => row.try_get(column),
-            Self::Postgres(row) => row.try_get(column),
-        };
-        value.map_err(|_| unreadable(column))
+        match self {
+            Self::Sqlite(row) => row.get(column).map_err(|_| unreadable(column)),
+            Self::Postgres(row) => row.try_get(column).map_err(|_| unreadable(column)),
+        }
     }
 
     pub(crate) fn text(&self, column: &'static str) -> Result<String, StoreError> {
@@ -153,11 +154,10 @@ impl Row {
     }
 
     pub(crate) fn opt_blob(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = match self {
-            Self::Sqlite(row) => row.try_get(column),
-            Self::Postgres(row) => row.try_get(column),
-        };
-        value.map_err(|_| unreadable(column))
+        match self {
+            Self::Sqlite(row) => row.get(column).map_err(|_| unreadable(column)),
+            Self::Postgres(row) => row.try_get(column).map_err(|_| unreadable(column)),
+        }
     }
 
     pub(crate) fn blob(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
@@ -208,19 +208,17 @@ pub(crate) fn unreadable(column: &'static str) -> StoreError {
     StoreError::Damaged(format!("a value in column {column} cannot be read"))
 }
 
-/// One connection. Dropping it closes it.
+/// One connection. Dropping it closes it. SQLite does its work where it is called, so a connection to a file belongs on a thread that may
+/// wait.
 pub(crate) enum Conn {
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(rusqlite::Connection),
     Postgres(Box<PgConnection>),
 }
 
 impl Conn {
     pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
         match self {
-            Self::Sqlite(conn) => {
-                let done = sqlite::build(query)?.execute(&mut **conn).await.map_err(sqlite::said)?;
-                Ok(done.rows_affected())
-            }
+            Self::Sqlite(conn) => sqlite::execute(conn, &query),
             Self::Postgres(conn) => {
                 let done = postgres::answer(postgres::build(query)?.execute(&mut **conn)).await?;
                 Ok(done.rows_affected())
@@ -228,28 +226,22 @@ impl Conn {
         }
     }
 
-    pub(crate) async fn all(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn all<T>(&mut self, query: Query, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
         match self {
-            Self::Sqlite(conn) => {
-                let rows = sqlite::build(query)?.fetch_all(&mut **conn).await.map_err(sqlite::said)?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
-            }
+            Self::Sqlite(conn) => sqlite::all(conn, &query, read),
             Self::Postgres(conn) => {
                 let rows = postgres::answer(postgres::build(query)?.fetch_all(&mut **conn)).await?;
-                Ok(rows.into_iter().map(Row::Postgres).collect())
+                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
             }
         }
     }
 
-    pub(crate) async fn optional(&mut self, query: Query) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn optional<T>(&mut self, query: Query, read: impl Read<T>) -> Result<Option<T>, StoreError> {
         match self {
-            Self::Sqlite(conn) => {
-                let row = sqlite::build(query)?.fetch_optional(&mut **conn).await.map_err(sqlite::said)?;
-                Ok(row.map(Row::Sqlite))
-            }
+            Self::Sqlite(conn) => sqlite::optional(conn, &query, read),
             Self::Postgres(conn) => {
                 let row = postgres::answer(postgres::build(query)?.fetch_optional(&mut **conn)).await?;
-                Ok(row.map(Row::Postgres))
+                row.map(|row| read(&Row::Postgres(&row))).transpose()
             }
         }
     }
@@ -265,7 +257,7 @@ impl Conn {
     /// Runs text that has no values and no answer.
     pub(crate) async fn run(&mut self, text: &'static str) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(_) => self.execute(Query::new(text)).await.map(|_| ()),
+            Self::Sqlite(conn) => sqlite::run(conn, text),
             // One message there, one back; nothing is prepared for it.
             Self::Postgres(conn) => postgres::answer(sqlx::raw_sql(text).execute(&mut **conn)).await.map(|_| ()),
         }
@@ -283,44 +275,50 @@ impl Conn {
     /// itself.
     pub(crate) async fn checkpoint(&mut self) -> Result<bool, StoreError> {
         match self {
-            Self::Sqlite(conn) => Ok(sqlite::first_number(conn, "PRAGMA wal_checkpoint(TRUNCATE)").await? == 0),
+            Self::Sqlite(conn) => Ok(sqlite::first_number(conn, "PRAGMA wal_checkpoint(TRUNCATE)")? == 0),
             Self::Postgres(_) => Ok(true),
         }
     }
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(conn) => conn.close().await.map_err(sqlite::said),
+            Self::Sqlite(conn) => conn.close().map_err(|(_, error)| sqlite::said(&error)),
             Self::Postgres(conn) => postgres::answer(conn.close()).await,
         }
     }
 }
 
+/// Makes a value of a row.
+pub(crate) trait Read<T>: Fn(&Row<'_>) -> Result<T, StoreError> {}
+
+impl<T, F: Fn(&Row<'_>) -> Result<T, StoreError>> Read<T> for F {}
+
 /// Connections that only read.
 #[derive(Clone)]
 pub(crate) enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(sqlite::Readers),
     Postgres(postgres::Readers),
 }
 
 impl Pool {
-    pub(crate) async fn all(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn all<T, R>(&self, query: Query, read: R) -> Result<Vec<T>, StoreError>
+    where
+        T: Send + 'static,
+        R: Read<T> + Send + 'static,
+    {
         match self {
-            Self::Sqlite(pool) => {
-                let rows = sqlite::build(query)?.fetch_all(pool).await.map_err(sqlite::said)?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Postgres(pool) => Ok(pool.all(&query).await?.into_iter().map(Row::Postgres).collect()),
+            Self::Sqlite(pool) => pool.all(query, read).await,
+            Self::Postgres(pool) => pool.all(&query).await?.iter().map(|row| read(&Row::Postgres(row))).collect(),
         }
     }
 
-    pub(crate) async fn optional(&self, query: Query) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn optional<T>(&self, query: Query, read: impl Read<T>) -> Result<Option<T>, StoreError> {
         match self {
-            Self::Sqlite(pool) => {
-                let row = sqlite::build(query)?.fetch_optional(pool).await.map_err(sqlite::said)?;
-                Ok(row.map(Row::Sqlite))
+            Self::Sqlite(pool) => pool.optional(&query, read).await,
+            Self::Postgres(pool) => {
+                let row = pool.optional(&query).await?;
+                row.map(|row| read(&Row::Postgres(&row))).transpose()
             }
-            Self::Postgres(pool) => Ok(pool.optional(&query).await?.map(Row::Postgres)),
         }
     }
 
@@ -335,7 +333,7 @@ impl Pool {
 /// Notices commits.
 pub(crate) enum Watcher {
     /// A connection that never writes, so that it sees every commit as somebody else's.
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(rusqlite::Connection),
     Postgres(postgres::Readers),
 }
 
@@ -343,14 +341,14 @@ impl Watcher {
     /// A number that differs from the last one when anybody, in this process or another, has committed in between.
     pub(crate) async fn data_version(&mut self) -> Result<i64, StoreError> {
         match self {
-            Self::Sqlite(conn) => sqlite::first_number(conn, "PRAGMA data_version").await,
+            Self::Sqlite(conn) => sqlite::first_number(conn, "PRAGMA data_version"),
             Self::Postgres(pool) => pool.data_version().await,
         }
     }
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(conn) => conn.close().await.map_err(sqlite::said),
+            Self::Sqlite(conn) => conn.close().map_err(|(_, error)| sqlite::said(&error)),
             Self::Postgres(pool) => {
                 pool.close().await;
                 Ok(())
@@ -385,7 +383,11 @@ impl Location {
     /// The connection that writes, to a database that is one of ours or (with `fresh`) still empty; the schema is brought up to date.
     pub(crate) async fn open(&self, fresh: bool) -> Result<Conn, StoreError> {
         match self {
-            Self::Sqlite(place) => place.open(fresh).await.map(Conn::Sqlite),
+            Self::Sqlite(place) => {
+                let place = place.clone();
+                let opened = tokio::task::spawn_blocking(move || place.open(fresh)).await;
+                opened.map_err(|error| StoreError::Engine(error.to_string()))?.map(Conn::Sqlite)
+            }
             Self::Postgres(place) => place.open(fresh).await.map(Conn::Postgres),
         }
     }
@@ -393,7 +395,7 @@ impl Location {
     /// A writing connection to a database that [`Location::open`] has already judged.
     pub(crate) async fn connect(&self) -> Result<Conn, StoreError> {
         match self {
-            Self::Sqlite(place) => place.connect(false).await.map(Conn::Sqlite),
+            Self::Sqlite(place) => place.connect(false).map(Conn::Sqlite),
             Self::Postgres(place) => place.connect().await.map(Conn::Postgres),
         }
     }
@@ -401,7 +403,7 @@ impl Location {
     /// What reads, and what notices that something is new.
     pub(crate) async fn readers(&self) -> Result<(Pool, Watcher), StoreError> {
         match self {
-            Self::Sqlite(place) => Ok((Pool::Sqlite(place.pool()), Watcher::Sqlite(place.connect(true).await?))),
+            Self::Sqlite(place) => Ok((Pool::Sqlite(place.readers()), Watcher::Sqlite(place.connect(true)?))),
             Self::Postgres(place) => {
                 let pool = place.readers();
                 Ok((Pool::Postgres(pool.clone()), Watcher::Postgres(pool)))

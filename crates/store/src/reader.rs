@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::db::{Location, Pool, Query, Row, Watcher};
+use crate::db::{Location, Pool, Query, Read, Watcher};
 use crate::error::StoreError;
 
 /// Reads the register over connections that cannot write. Cloned freely.
@@ -35,19 +35,15 @@ impl Reader {
         }
     }
 
-    pub(crate) async fn all<T>(
-        &self,
-        query: Query,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        self.pool.all(query).await?.iter().map(read).collect()
+    pub(crate) async fn all<T, R>(&self, query: Query, read: R) -> Result<Vec<T>, StoreError>
+    where
+        T: Send + 'static,
+        R: Read<T> + Send + 'static,
+    {
+        self.pool.all(query, read).await
     }
 
-    pub(crate) async fn optional<T>(
-        &self,
-        query: Query,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        self.pool.optional(query).await?.as_ref().map(read).transpose()
+    pub(crate) async fn optional<T>(&self, query: Query, read: impl Read<T>) -> Result<Option<T>, StoreError> {
+        self.pool.optional(query, read).await
     }
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
 use crate::database::Database;
 use crate::db::Location;
@@ -36,7 +35,8 @@ struct Inner {
     queue: mpsc::Sender<Message>,
     reader: Reader,
     committed: watch::Receiver<u64>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Resolves when the writer has ended.
+    writer: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 /// The right to serve from a database, for as long as this value lives. The system takes it back when the process dies. On a server it
@@ -68,8 +68,8 @@ impl Store {
         let reader = Reader::open(&location).await?;
         let (queue, units) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
-        let task = tokio::spawn(writer::run(location.clone(), conn, units, commits));
-        Ok(Self(Arc::new(Inner { location, queue, reader, committed, writer: Mutex::new(Some(task)) })))
+        let end = writer::start(location.clone(), conn, units, commits)?;
+        Ok(Self(Arc::new(Inner { location, queue, reader, committed, writer: Mutex::new(Some(end)) })))
     }
 
     /// Where it lives.
@@ -149,10 +149,10 @@ impl Store {
         self.0.reader.close().await;
         // A send that fails means that the writer is gone already.
         let _ = self.0.queue.send(Message::Close).await;
-        let task = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            // Units that panic are caught; the task itself has nothing to fail with.
-            let _ = task.await;
+        let end = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(end) = end {
+            // Units that panic are caught; the writer itself has nothing to fail with.
+            let _ = end.await;
         }
     }
 }

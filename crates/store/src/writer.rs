@@ -1,5 +1,6 @@
-//! The one that writes: a task that owns a connection, takes the units that wait, runs each inside a savepoint of its own and commits
-//! them together. Durability is never weakened for speed; commits are shared. A lone unit is committed at once.
+//! The one that writes: it owns a connection, takes the units that wait, runs each inside a savepoint of its own and commits them
+//! together. Durability is never weakened for speed; commits are shared. A lone unit is committed at once. Before a server it is a task,
+//! before a file a thread, since the engine works and waits for the disk where it is called.
 //!
 //! A statement that fails fails its unit, whatever the unit makes of it: PostgreSQL does nothing more in a transaction after an error, and
 //! what holds for one engine holds for both.
@@ -11,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::Head;
-use crate::db::{Conn, Location, Query, Row};
+use crate::db::{Conn, Location, Query, Read};
 use crate::error::StoreError;
 
 /// How many units share one commit at most: beyond this the commit's cost is small against the units' own (measured), and the first
@@ -40,32 +41,20 @@ impl Tx {
         self.note(done)
     }
 
-    pub(crate) async fn all<T>(
-        &mut self,
-        query: Query,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
+    pub(crate) async fn all<T>(&mut self, query: Query, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
         self.usable()?;
-        let rows = self.conn.all(query).await;
-        self.note(rows)?.iter().map(read).collect()
+        let rows = self.conn.all(query, |row| Ok(read(row))).await;
+        self.note(rows)?.into_iter().collect()
     }
 
-    pub(crate) async fn optional<T>(
-        &mut self,
-        query: Query,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
+    pub(crate) async fn optional<T>(&mut self, query: Query, read: impl Read<T>) -> Result<Option<T>, StoreError> {
         self.usable()?;
-        let row = self.conn.optional(query).await;
-        self.note(row)?.as_ref().map(read).transpose()
+        let row = self.conn.optional(query, |row| Ok(read(row))).await;
+        self.note(row)?.transpose()
     }
 
     /// The one row of a statement that always has one.
-    pub(crate) async fn one<T>(
-        &mut self,
-        query: Query,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(crate) async fn one<T>(&mut self, query: Query, read: impl Read<T>) -> Result<T, StoreError> {
         let row = self.optional(query, read).await?;
         row.ok_or_else(|| StoreError::Damaged("a statement that always answers did not".to_owned()))
     }
@@ -139,8 +128,31 @@ where
     })
 }
 
-/// The task. Ends when it is told to, or when nobody is left who could hand it anything.
-pub(crate) async fn run(
+/// Starts it. What is answered resolves when it has ended.
+pub(crate) fn start(
+    location: Location,
+    conn: Conn,
+    queue: mpsc::Receiver<Message>,
+    commits: watch::Sender<u64>,
+) -> Result<oneshot::Receiver<()>, StoreError> {
+    let (ended, end) = oneshot::channel();
+    let own_thread = matches!(conn, Conn::Sqlite(_));
+    let writer = async move {
+        run(location, conn, queue, commits).await;
+        let _ = ended.send(()); // nobody need wait for it
+    };
+    let runtime = tokio::runtime::Handle::current();
+    if own_thread {
+        let thread = std::thread::Builder::new().name("tegata-writer".to_owned());
+        thread.spawn(move || runtime.block_on(writer)).map_err(|error| StoreError::Engine(error.to_string()))?;
+    } else {
+        runtime.spawn(writer);
+    }
+    Ok(end)
+}
+
+/// Ends when it is told to, or when nobody is left who could hand it anything.
+async fn run(
     location: Location,
     conn: Conn,
     mut queue: mpsc::Receiver<Message>,

@@ -1,14 +1,19 @@
 //! SQLite: one file, one machine. How it is opened, known as ours, brought up to date, and what its errors mean.
+//!
+//! The engine is a library: a statement runs on the thread that asks for it, and for a few rows found by an index that costs less than
+//! telling another thread to do it would (measured: docs/CAPACITY.md). So a look-up of one row runs where it is asked, a list on a thread
+//! that may take its time, and all writing on one thread of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Row as _, Sqlite};
+use rusqlite::config::DbConfig;
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Arg, Query};
+use super::{Arg, Query, Read, Row};
 use crate::error::{DANGLING, StoreError};
 
 /// The steps from an empty file to today's schema. Append; never edit one that was released.
@@ -22,28 +27,64 @@ const APPLICATION_ID: i64 = 0x5445_4741;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reads are short and the machine's disk cache is warm; more connections only cost memory.
 const READERS: u32 = 4;
+/// Every text of the request path stays prepared.
+const PREPARED: usize = 128;
 
-pub(super) fn build(query: Query) -> Result<sqlx::query::Query<'static, Sqlite, SqliteArguments>, StoreError> {
-    let mut arguments = SqliteArguments::default();
-    for arg in query.args {
-        let added = match arg {
-            Arg::Int(value) => arguments.add(value),
-            Arg::Text(value) => arguments.add(value),
-            Arg::Blob(value) => arguments.add(value),
-        };
-        added.map_err(|error| StoreError::Engine(error.to_string()))?;
+impl ToSql for Arg {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Int(value) => value.to_sql(),
+            Self::Text(value) => value.to_sql(),
+            Self::Blob(value) => value.to_sql(),
+        }
     }
-    Ok(sqlx::query_with(AssertSqlSafe(query.text), arguments))
+}
+
+/// The statement with its values. The engine takes `$2` for a name and numbers names as they come; here it is the second value.
+fn prepare<'c>(conn: &'c Connection, query: &Query) -> Result<CachedStatement<'c>, StoreError> {
+    let mut statement = conn.prepare_cached(&query.text).map_err(|error| said(&error))?;
+    for place in 1..=statement.parameter_count() {
+        let number = statement.parameter_name(place).and_then(|name| name.get(1..)?.parse::<usize>().ok());
+        let value = number.and_then(|number| query.args.get(number.checked_sub(1)?));
+        let value = value.ok_or_else(|| StoreError::Engine(format!("no value for parameter {place}")))?;
+        statement.raw_bind_parameter(place, value).map_err(|error| said(&error))?;
+    }
+    Ok(statement)
+}
+
+/// Runs a statement to its end; says how many rows it changed.
+pub(super) fn execute(conn: &Connection, query: &Query) -> Result<u64, StoreError> {
+    let changed = prepare(conn, query)?.raw_execute().map_err(|error| said(&error))?;
+    Ok(changed as u64)
+}
+
+pub(super) fn all<T>(conn: &Connection, query: &Query, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
+    let mut statement = prepare(conn, query)?;
+    let mut rows = statement.raw_query();
+    let mut values = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| said(&error))? {
+        values.push(read(&Row::Sqlite(row))?);
+    }
+    Ok(values)
+}
+
+/// The first row of the answer. What a statement changes it has changed before it answers with any row
+/// (<https://www.sqlite.org/lang_returning.html>, section 3).
+pub(super) fn optional<T>(conn: &Connection, query: &Query, read: impl Read<T>) -> Result<Option<T>, StoreError> {
+    let mut statement = prepare(conn, query)?;
+    let mut rows = statement.raw_query();
+    let row = rows.next().map_err(|error| said(&error))?;
+    row.map(|row| read(&Row::Sqlite(row))).transpose()
+}
+
+/// Runs one statement, or several between semicolons, without values and without an answer.
+pub(super) fn run(conn: &Connection, text: &'static str) -> Result<(), StoreError> {
+    text.split("; ").try_for_each(|statement| execute(conn, &Query::new(statement)).map(|_| ()))
 }
 
 /// The number that a statement without values answers with.
-pub(super) async fn first_number(conn: &mut SqliteConnection, text: &'static str) -> Result<i64, StoreError> {
-    let row = sqlx::query(text).fetch_one(conn).await.map_err(said)?;
-    row.try_get(0).map_err(said)
-}
-
-async fn run(conn: &mut SqliteConnection, text: &'static str) -> Result<(), StoreError> {
-    sqlx::query(text).execute(conn).await.map(|_| ()).map_err(said)
+pub(super) fn first_number(conn: &Connection, text: &'static str) -> Result<i64, StoreError> {
+    conn.query_row(text, [], |row| row.get(0)).map_err(|error| said(&error))
 }
 
 /// A file, and how to get at it.
@@ -63,53 +104,52 @@ impl Place {
         &self.0
     }
 
-    pub(super) async fn open(&self, fresh: bool) -> Result<Box<SqliteConnection>, StoreError> {
-        let opened = async {
-            let mut conn = self.connect(false).await?;
-            self.identify(&mut conn, fresh).await?;
+    pub(super) fn open(&self, fresh: bool) -> Result<Connection, StoreError> {
+        let open = || {
+            let mut conn = self.connect(false)?;
+            self.identify(&conn, fresh)?;
             // Only now: another program's file must be left as it is.
-            run(&mut conn, "PRAGMA journal_mode = WAL").await?;
-            migrate(&mut conn).await?;
+            conn.pragma_update(None, "journal_mode", "WAL").map_err(|error| said(&error))?;
+            migrate(&mut conn)?;
             Ok(conn)
         };
-        opened.await.map_err(|error| self.why(error))
+        open().map_err(|error| self.why(error))
     }
 
-    pub(super) async fn connect(&self, read_only: bool) -> Result<Box<SqliteConnection>, StoreError> {
-        self.options(read_only).connect().await.map(Box::new).map_err(said)
+    pub(super) fn connect(&self, read_only: bool) -> Result<Connection, StoreError> {
+        let rights = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+        // One thread at a time uses a connection (`Connection` is not `Sync`), so the engine need not lock it.
+        let connect = || {
+            let conn = Connection::open_with_flags(&self.0, rights | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            conn.set_prepared_statement_cache_capacity(PREPARED);
+            conn.busy_timeout(BUSY_TIMEOUT)?;
+            // A statement keeps its plan. Otherwise the engine makes it anew for other values, at several times the statement's own cost.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+            conn.pragma_update(None, "foreign_keys", true)?;
+            if !read_only {
+                // FULL: an acknowledged commit survives a power cut (with NORMAL it does not). secure_delete: an erased key is overwritten.
+                conn.pragma_update(None, "synchronous", "FULL")?;
+                conn.pragma_update(None, "secure_delete", true)?;
+            }
+            Ok(conn)
+        };
+        connect().map_err(|error| said(&error))
     }
 
-    pub(super) fn pool(&self) -> SqlitePool {
-        let options = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false);
-        options.connect_lazy_with(self.options(true))
+    pub(super) fn readers(&self) -> Readers {
+        let permits = Arc::new(Semaphore::new(READERS as usize));
+        Readers { place: self.clone(), permits, idle: Arc::new(Mutex::new(Vec::new())) }
     }
 
-    fn options(&self, read_only: bool) -> SqliteConnectOptions {
-        let options = SqliteConnectOptions::new()
-            .filename(&self.0)
-            .create_if_missing(false)
-            .read_only(read_only)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        // FULL: an acknowledged commit survives a power cut (with NORMAL it does not). secure_delete: an erased key is overwritten.
-        if read_only { options } else { options.synchronous(SqliteSynchronous::Full).pragma("secure_delete", "ON") }
-    }
-
-    async fn identify(&self, conn: &mut SqliteConnection, fresh: bool) -> Result<(), StoreError> {
+    fn identify(&self, conn: &Connection, fresh: bool) -> Result<(), StoreError> {
         // In this order: somebody else may make the database between the two, tables and mark in one commit.
-        let tables = first_number(conn, "SELECT COUNT(*) FROM sqlite_schema").await?;
-        let id = first_number(conn, "PRAGMA application_id").await?;
+        let tables = first_number(conn, "SELECT COUNT(*) FROM sqlite_schema")?;
+        let id = first_number(conn, "PRAGMA application_id")?;
         let ours = id == APPLICATION_ID || (fresh && id == 0 && tables == 0);
         if !ours {
             return Err(StoreError::NotOurs(self.0.display().to_string()));
         }
-        let found = first_number(conn, "PRAGMA user_version").await?;
+        let found = first_number(conn, "PRAGMA user_version")?;
         let known = MIGRATIONS.len() as i64;
         if found > known {
             return Err(StoreError::SchemaTooNew { place: self.0.display().to_string(), found, known });
@@ -135,18 +175,83 @@ impl Place {
     }
 }
 
+/// Connections that cannot write, opened as they are needed.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    place: Place,
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Readers {
+    /// A list may be long: it is read on a thread that may wait.
+    pub(super) async fn all<T, R>(&self, query: Query, read: R) -> Result<Vec<T>, StoreError>
+    where
+        T: Send + 'static,
+        R: Read<T> + Send + 'static,
+    {
+        let permit = self.permit().await?;
+        let readers = self.clone();
+        let listed = tokio::task::spawn_blocking(move || readers.lend(permit, |conn| all(conn, &query, read))).await;
+        listed.map_err(|error| StoreError::Engine(error.to_string()))?
+    }
+
+    /// One row, found by an index: over before another thread would have begun.
+    pub(super) async fn optional<T>(&self, query: &Query, read: impl Read<T>) -> Result<Option<T>, StoreError> {
+        let permit = self.permit().await?;
+        self.lend(permit, |conn| optional(conn, query, read))
+    }
+
+    /// Waits for those who read and closes all connections.
+    pub(super) async fn close(&self) {
+        // An error says that they are closed already.
+        let _all = self.permits.acquire_many(READERS).await;
+        self.permits.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let permit = tokio::time::timeout(BUSY_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
+        permit.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::Closed)
+    }
+
+    /// Lends a connection. The permit is given back after it.
+    fn lend<T>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        ask: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => self.place.connect(true)?,
+        };
+        let answer = ask(&conn);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        drop(permit);
+        answer
+    }
+}
+
 /// All missing steps in one transaction: after a crash the file has the old schema or the new one.
-async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    run(conn, "BEGIN IMMEDIATE").await?;
-    let found = usize::try_from(first_number(conn, "PRAGMA user_version").await?).unwrap_or(0);
-    for step in MIGRATIONS.iter().skip(found) {
-        sqlx::raw_sql(*step).execute(&mut *conn).await.map_err(said)?;
-    }
-    if found < MIGRATIONS.len() {
-        let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}", MIGRATIONS.len());
-        sqlx::raw_sql(AssertSqlSafe(marks)).execute(&mut *conn).await.map_err(said)?;
-    }
-    run(conn, "COMMIT").await
+fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
+    let steps = |conn: &mut Connection| {
+        let step = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let found: i64 = step.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let known = MIGRATIONS.len() as i64;
+        for text in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            step.execute_batch(text)?;
+        }
+        if found < known {
+            step.pragma_update(None, "application_id", APPLICATION_ID)?;
+            step.pragma_update(None, "user_version", known)?;
+        }
+        step.commit()
+    };
+    steps(conn).map_err(|error| said(&error))
 }
 
 /// The folder of `path`, when no file can be made in it.
@@ -164,16 +269,9 @@ fn unwritable_folder(path: &Path) -> Option<PathBuf> {
 }
 
 /// The engine's error in our words (result codes: <https://www.sqlite.org/rescode.html>).
-pub(super) fn said(error: sqlx::Error) -> StoreError {
+pub(super) fn said(error: &rusqlite::Error) -> StoreError {
     let words = error.to_string();
-    let database = match error {
-        sqlx::Error::Database(database) => database,
-        sqlx::Error::PoolTimedOut => return StoreError::Busy,
-        sqlx::Error::PoolClosed => return StoreError::Closed,
-        sqlx::Error::Io(error) => return StoreError::Disk(error.to_string()),
-        _ => return StoreError::Engine(words),
-    };
-    let code: i64 = database.code().and_then(|code| code.parse().ok()).unwrap_or(0);
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
     match (code & 0xff, code) {
         (5 | 6, _) => StoreError::Busy,
         (8, _) => StoreError::ReadOnly(PathBuf::new()),
@@ -182,7 +280,7 @@ pub(super) fn said(error: sqlx::Error) -> StoreError {
         (13, _) => StoreError::DiskFull,
         (14, _) => StoreError::CannotOpen { path: PathBuf::new(), reason: words },
         (26, _) => StoreError::NotADatabase(PathBuf::new()),
-        (19, 1555 | 2067) => duplicate(database.message()),
+        (19, 1555 | 2067) => duplicate(&words),
         (19, 787) => DANGLING,
         (19, _) => StoreError::Refused(words),
         _ => StoreError::Engine(words),

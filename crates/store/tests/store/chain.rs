@@ -3,8 +3,6 @@
 use std::process::{Command, Stdio};
 
 use futures_util::{FutureExt as _, TryStreamExt as _};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection as _, Executor as _};
 use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry, Outcome, Row};
 use tegata_core::id::{Fingerprint, Serial};
@@ -130,7 +128,7 @@ async fn filled_differently() -> World {
 #[tokio::test]
 async fn the_database_itself_refuses_to_change_the_log() {
     let world = filled_file().await;
-    let mut raw = raw(&world).await;
+    let raw = raw(&world);
     for statement in [
         "UPDATE audit SET detail = 'nothing happened' WHERE sequence = 3",
         "DELETE FROM audit WHERE sequence = 12",
@@ -139,7 +137,7 @@ async fn the_database_itself_refuses_to_change_the_log() {
         "INSERT INTO audit SELECT 14, at, actor_kind, actor_name, customer_id, terminal_id, serial, action, outcome, detail, hash \
          FROM audit WHERE sequence = 3",
     ] {
-        let error = raw.execute(statement).await.expect_err(statement).to_string();
+        let error = raw.execute(statement, []).expect_err(statement).to_string();
         assert!(error.contains("the operation log"), "{statement}: {error}");
     }
     assert_eq!(verify(&rows(&world).await, None).expect("untouched").sequence, 12);
@@ -148,18 +146,16 @@ async fn the_database_itself_refuses_to_change_the_log() {
 #[tokio::test]
 async fn who_takes_the_triggers_away_is_still_found_out() {
     let world = filled_file().await;
-    let mut raw = raw(&world).await;
-    raw.execute("DROP TRIGGER audit_is_not_changed").await.expect("an owner of the file can");
-    raw.execute("UPDATE audit SET outcome = 'refused' WHERE sequence = 3").await.expect("and now this too");
+    let raw = raw(&world);
+    raw.execute("DROP TRIGGER audit_is_not_changed", []).expect("an owner of the file can");
+    raw.execute("UPDATE audit SET outcome = 'refused' WHERE sequence = 3", []).expect("and now this too");
     let mut verifier = Verifier::new(None);
     let broken = rows(&world).await.iter().find_map(|row| verifier.check(row).err());
     assert_eq!(broken, Some(Broken::Changed { sequence: 3 }));
 }
 
-async fn raw(world: &World) -> SqliteConnection {
-    let database = world.database();
-    let options = SqliteConnectOptions::new().filename(database.file().expect("a file"));
-    SqliteConnection::connect_with(&options).await.expect("opened")
+fn raw(world: &World) -> rusqlite::Connection {
+    rusqlite::Connection::open(world.database().file().expect("a file")).expect("opened")
 }
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! Bundles: one at a time, and gone when they are erased.
 
 use futures_util::FutureExt as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection as _, Executor as _, Row as _};
 use tegata_store::{ErasedBundle, NewBundle, StoreError};
 
 use crate::fixture::{
@@ -46,12 +44,10 @@ async fn an_erased_bundle_is_gone_from_the_files() {
     for bytes in [file(), journal] {
         assert!(!holds(&bytes, &key) && !holds(&bytes, &password));
     }
-    let options = SqliteConnectOptions::new().filename(path);
-    let mut raw = SqliteConnection::connect_with(&options).await.expect("opened");
+    let raw = rusqlite::Connection::open(path).expect("opened");
     let query =
         "SELECT COUNT(*) FROM bundles WHERE sealed_key IS NULL AND sealed_password IS NULL AND erased_at IS NOT NULL";
-    let row = raw.fetch_one(query).await.expect("read");
-    assert_eq!(row.get::<i64, _>(0), 2);
+    assert_eq!(raw.query_row(query, [], |row| row.get(0)), Ok(2));
     assert_eq!(world.reader.open_bundle(system(), terminal(1, 0), NOW).await, Ok(None));
 }
 

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection as _, Executor as _};
 use tegata_store::{Database, OpenMode, Store, StoreError};
 
 use crate::fixture::{empty_file, filled_file, system};
@@ -68,10 +66,9 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
 async fn a_database_of_another_program_is_left_as_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("other.db");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let mut other = SqliteConnection::connect_with(&options).await.expect("opened");
-    other.execute("CREATE TABLE notes (text TEXT)").await.expect("made");
-    other.close().await.expect("closed");
+    let other = rusqlite::Connection::open(&path).expect("opened");
+    other.execute("CREATE TABLE notes (text TEXT)", []).expect("made");
+    other.close().expect("closed");
     let before = std::fs::read(&path).expect("read");
     for mode in [OpenMode::Create, OpenMode::Existing] {
         assert_eq!(refused(&path, mode).await, StoreError::NotOurs(path.display().to_string()));
@@ -94,10 +91,9 @@ async fn a_schema_of_a_newer_program_is_refused() {
     let world = empty_file().await;
     let path = file(&world);
     world.store.close().await;
-    let options = SqliteConnectOptions::new().filename(&path);
-    let mut newer = SqliteConnection::connect_with(&options).await.expect("opened");
-    newer.execute("PRAGMA user_version = 9").await.expect("set");
-    newer.close().await.expect("closed");
+    let newer = rusqlite::Connection::open(&path).expect("opened");
+    newer.execute("PRAGMA user_version = 9", []).expect("set");
+    newer.close().expect("closed");
     let place = path.display().to_string();
     assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::SchemaTooNew { place, found: 9, known: 2 });
 }
