@@ -124,7 +124,7 @@ pub(crate) fn of_terminal(terminal: TerminalId) -> Query {
 pub(crate) const NEWEST_FIRST: &str = " ORDER BY c.not_after DESC, c.id DESC";
 
 /// What a terminal's certificates say about a key; for [`Tx::key_guard`].
-fn key_guard(
+pub(crate) fn key_guard(
     terminal: TerminalId,
     key: KeyHash,
     profile: &str,

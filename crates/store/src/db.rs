@@ -126,14 +126,14 @@ impl Query {
 
 /// One row of an answer.
 pub(crate) enum Row<'r> {
-    Sqlite(&'r rusqlite::Row<'r>),
+    Sqlite(sqlite::Cells<'r>),
     Postgres(&'r PgRow),
 }
 
 impl Row<'_> {
     pub(crate) fn opt_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
         match self {
-            Self::Sqlite(row) => row.get(column).map_err(|_| unreadable(column)),
+            Self::Sqlite(row) => row.value(column).map_err(|_| unreadable(column)),
             Self::Postgres(row) => row.try_get(column).map_err(|_| unreadable(column)),
         }
     }
@@ -144,7 +144,7 @@ impl Row<'_> {
 
     pub(crate) fn opt_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
         match self {
-            Self::Sqlite(row) => row.get(column).map_err(|_| unreadable(column)),
+            Self::Sqlite(row) => row.value(column).map_err(|_| unreadable(column)),
             Self::Postgres(row) => row.try_get(column).map_err(|_| unreadable(column)),
         }
     }
@@ -155,7 +155,7 @@ impl Row<'_> {
 
     pub(crate) fn opt_blob(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
-            Self::Sqlite(row) => row.get(column).map_err(|_| unreadable(column)),
+            Self::Sqlite(row) => row.value(column).map_err(|_| unreadable(column)),
             Self::Postgres(row) => row.try_get(column).map_err(|_| unreadable(column)),
         }
     }

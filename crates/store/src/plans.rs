@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt as _;
 use tegata_core::access::Actor;
-use tegata_core::id::{CustomerId, Fingerprint, IssuerId, Serial, TerminalId};
+use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId};
 use tegata_core::time::Timestamp;
 
 use crate::db::Query;
@@ -67,7 +67,7 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
     let questions = [
         certificates::within(certificates::by_fingerprint(Fingerprint([1; 32])), scope),
         certificates::within(certificates::by_serial(Serial::from_bytes([1; 16])), system),
-        certificates::within(certificates::of_terminal(terminal), scope).text(certificates::NEWEST_FIRST),
+        certificates::within(certificates::of_terminal(terminal), scope),
         bundles::open(terminal, NOW),
         sessions::live([1; 32], NOW),
         log(scope),
@@ -80,6 +80,19 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
         let slow = steps.iter().any(|step| step.starts_with("SCAN") || step.contains("TEMP B-TREE"));
         assert!(!slow, "{query:?}: {steps:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_renewal_by_a_program_asks_touches_no_other_certificates_row() {
+    let (_folder, store) = empty().await;
+    let terminal = TerminalId(uuid::Uuid::from_u128(77));
+    let guard = certificates::key_guard(terminal, KeyHash([1; 32]), "agent", (NOW, NOW), Some(CertificateId(1)));
+    let steps = plan(&store.reader(), guard).await;
+    let of_certificates: Vec<_> = steps.iter().filter(|step| step.contains(" c ")).collect();
+    let answered = |step: &str| {
+        step.contains("COVERING INDEX certificates_by_terminal (terminal_id=?") || step.contains("rowid=?")
+    };
+    assert!(of_certificates.len() == 4 && of_certificates.iter().all(|step| answered(step)), "{steps:?}");
 }
 
 fn new_customer(number: u32) -> NewCustomer {
@@ -95,8 +108,12 @@ where
     let add = |number| {
         store.write(move |tx| async move { tx.insert_customer(&new_customer(number)).await.map(|_| ()) }.boxed())
     };
-    // On one thread the three are handed over before the writer wakes up.
-    tokio::join!(add(1), store.write(bad), add(3)).into()
+    // The writer is kept busy until all three are handed over.
+    let (go, wait) = tokio::sync::oneshot::channel();
+    let busy = store.write(|_| async move { wait.await.map_err(|_| StoreError::Closed) }.boxed());
+    let (_, one, two, three, ()) =
+        tokio::join!(busy, add(1), store.write(bad), add(3), async { go.send(()).expect("awaited") });
+    [one, two, three]
 }
 
 #[tokio::test]

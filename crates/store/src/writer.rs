@@ -152,12 +152,7 @@ pub(crate) fn start(
 }
 
 /// Ends when it is told to, or when nobody is left who could hand it anything.
-async fn run(
-    location: Location,
-    conn: Conn,
-    mut queue: mpsc::Receiver<Message>,
-    commits: watch::Sender<u64>,
-) {
+async fn run(location: Location, conn: Conn, mut queue: mpsc::Receiver<Message>, commits: watch::Sender<u64>) {
     let mut tx = Tx::new(conn);
     while let Some(message) = queue.recv().await {
         let mut units = Vec::new();

@@ -4,12 +4,13 @@
 //! telling another thread to do it would (measured: docs/CAPACITY.md). So a look-up of one row runs where it is asked, a list on a thread
 //! that may take its time, and all writing on one thread of its own.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::ToSqlOutput;
+use rusqlite::types::{FromSql, ToSqlOutput};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,9 +18,10 @@ use super::{Arg, Query, Read, Row};
 use crate::error::{DANGLING, StoreError};
 
 /// The steps from an empty file to today's schema. Append; never edit one that was released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_register.sql"),
     include_str!("../../migrations/sqlite/0002_programs.sql"),
+    include_str!("../../migrations/sqlite/0003_questions_of_programs.sql"),
 ];
 /// `TEGA` in the file's header (`PRAGMA application_id`): how we know our own files.
 const APPLICATION_ID: i64 = 0x5445_4741;
@@ -29,6 +31,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS: u32 = 4;
 /// Every text of the request path stays prepared.
 const PREPARED: usize = 128;
+/// The engine's own memory of pages (KiB) for the connection that writes: indexes by fingerprint and by key have no order that a disk would
+/// like. Each one that reads has an eighth.
+const WRITER_CACHE: i32 = 32 * 1024;
 
 impl ToSql for Arg {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -52,6 +57,29 @@ fn prepare<'c>(conn: &'c Connection, query: &Query) -> Result<CachedStatement<'c
     Ok(statement)
 }
 
+/// A row, and the place of the column that is probably asked for next: rows are read in the order in which their columns were asked for.
+pub(crate) struct Cells<'r> {
+    row: &'r rusqlite::Row<'r>,
+    next: Cell<usize>,
+}
+
+impl<'r> Cells<'r> {
+    pub(super) fn new(row: &'r rusqlite::Row<'r>) -> Self {
+        Self { row, next: Cell::new(0) }
+    }
+
+    pub(super) fn value<T: FromSql>(&self, column: &str) -> rusqlite::Result<T> {
+        let statement = self.row.as_ref();
+        let expected = self.next.get();
+        let place = match statement.column_name(expected) {
+            Ok(name) if name == column => expected,
+            _ => statement.column_index(column)?,
+        };
+        self.next.set(place + 1);
+        self.row.get(place)
+    }
+}
+
 /// Runs a statement to its end; says how many rows it changed.
 pub(super) fn execute(conn: &Connection, query: &Query) -> Result<u64, StoreError> {
     let changed = prepare(conn, query)?.raw_execute().map_err(|error| said(&error))?;
@@ -63,7 +91,7 @@ pub(super) fn all<T>(conn: &Connection, query: &Query, read: impl Read<T>) -> Re
     let mut rows = statement.raw_query();
     let mut values = Vec::new();
     while let Some(row) = rows.next().map_err(|error| said(&error))? {
-        values.push(read(&Row::Sqlite(row))?);
+        values.push(read(&Row::Sqlite(Cells::new(row)))?);
     }
     Ok(values)
 }
@@ -74,7 +102,7 @@ pub(super) fn optional<T>(conn: &Connection, query: &Query, read: impl Read<T>) 
     let mut statement = prepare(conn, query)?;
     let mut rows = statement.raw_query();
     let row = rows.next().map_err(|error| said(&error))?;
-    row.map(|row| read(&Row::Sqlite(row))).transpose()
+    row.map(|row| read(&Row::Sqlite(Cells::new(row)))).transpose()
 }
 
 /// Runs one statement, or several between semicolons, without values and without an answer.
@@ -126,10 +154,14 @@ impl Place {
             // A statement keeps its plan. Otherwise the engine makes it anew for other values, at several times the statement's own cost.
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             conn.pragma_update(None, "foreign_keys", true)?;
+            let cache = if read_only { WRITER_CACHE / 8 } else { WRITER_CACHE };
+            conn.pragma_update(None, "cache_size", -cache)?; // negative: in KiB
             if !read_only {
                 // FULL: an acknowledged commit survives a power cut (with NORMAL it does not). secure_delete: an erased key is overwritten.
                 conn.pragma_update(None, "synchronous", "FULL")?;
                 conn.pragma_update(None, "secure_delete", true)?;
+                // What a savepoint goes back to is kept in memory, not in a file of its own.
+                conn.pragma_update(None, "temp_store", "MEMORY")?;
             }
             Ok(conn)
         };
