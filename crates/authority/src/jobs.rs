@@ -40,6 +40,7 @@ impl Authority {
                 tx.delete_expired_sessions(now).await?;
                 tx.forget_failures(now.plus_seconds(-86_400)).await?;
                 tx.forget_lapsed_invitations(now).await?;
+                tx.forget_lapsed_recoveries(now).await?;
                 Ok::<_, StoreError>(erased)
             })
         });

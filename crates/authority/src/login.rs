@@ -314,7 +314,7 @@ impl Authority {
 }
 
 /// What the register keeps of a session cookie: 256 random bits need no slow hash.
-fn token_hash(token: &str) -> [u8; 32] {
+pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
     digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }

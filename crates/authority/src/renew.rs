@@ -113,7 +113,7 @@ pub struct Handover {
 }
 
 /// Made in memory, not yet recorded.
-struct Made {
+pub(crate) struct Made {
     leaf: Leaf,
     key: LeafKey,
     password: Secret<String>,
@@ -249,13 +249,13 @@ impl Authority {
         Ok(row.map(|row| self.bundle_of(row, &identity.terminal, &identity.customer)))
     }
 
-    fn bundle_of(&self, row: BundleRow, terminal: &Terminal, customer: &Customer) -> Bundle {
+    pub(crate) fn bundle_of(&self, row: BundleRow, terminal: &Terminal, customer: &Customer) -> Bundle {
         let file_name = self.0.rules.file_name.file_name(&customer.code, terminal);
         Bundle { certificate: row.certificate, expires_at: row.expires_at, file_name }
     }
 
     /// Makes key, password and certificate in memory.
-    async fn make(
+    pub(crate) async fn make(
         &self,
         permit: Permit,
         terminal: &Terminal,
@@ -272,7 +272,7 @@ impl Authority {
     }
 
     /// Records certificate, bundle and log rows in one durable unit of work; only then does the bundle exist for anybody.
-    async fn keep(
+    pub(crate) async fn keep(
         &self,
         made: Made,
         terminal: &Terminal,
@@ -359,6 +359,7 @@ impl Authority {
             Box::pin(async move {
                 if tx.mark_used(fingerprint, entry.at).await? {
                     tx.append_audit(&entry).await?;
+                    tx.end_recovery(terminal).await?; // it is back
                     let all = tx.certificates_of_terminal(terminal).await?;
                     if is_second_line(&certificate, &all, entry.at) {
                         warn_of_a_copy(terminal, "two lines of certificates are in use");
@@ -382,7 +383,7 @@ async fn refuse_if_changed(
     if row.retired_at.is_some() {
         return Err(PermitError::Retired.into());
     }
-    if let Some(old) = leaf.permit.renewed_from()
+    if let Some(old) = leaf.permit.renewed_from().or(leaf.permit.recovers())
         && tx.certificate_by_id(old).await?.is_some_and(|old| old.revoked.is_some())
     {
         return Err(PermitError::Revoked.into());

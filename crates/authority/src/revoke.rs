@@ -64,6 +64,7 @@ impl Authority {
                         tx.append_audit(&about(erased.clone(), cert.serial)).await?;
                     }
                 }
+                tx.end_recovery(terminal).await?;
                 if compromised {
                     tx.delete_sessions_of(terminal).await?;
                     tx.end_invitations(terminal).await?;

@@ -11,6 +11,8 @@ use crate::id::{CustomerId, ParseIdError, TerminalId, UserId};
 pub enum Role {
     /// Uses the applications and renews the certificate of the terminal in use.
     TerminalUser,
+    /// The same, and looks after all terminals of the customer.
+    CustomerAdmin,
 }
 
 impl Role {
@@ -18,6 +20,7 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TerminalUser => "terminal-user",
+            Self::CustomerAdmin => "customer-admin",
         }
     }
 }
@@ -33,7 +36,8 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         match text {
             "terminal-user" => Ok(Self::TerminalUser),
-            _ => Err(ParseIdError { text: text.to_owned(), expected: "a role: terminal-user" }),
+            "customer-admin" => Ok(Self::CustomerAdmin),
+            _ => Err(ParseIdError { text: text.to_owned(), expected: "a role: terminal-user or customer-admin" }),
         }
     }
 }
@@ -63,6 +67,13 @@ pub enum Actor {
         /// At which terminal.
         terminal: TerminalId,
     },
+    /// Somebody at a terminal without a certificate that counts, who typed the code that a colleague made for it.
+    Recovered {
+        /// Which terminal.
+        terminal: TerminalId,
+        /// Whose.
+        customer: CustomerId,
+    },
     /// A person with a shell on the server.
     Operator {
         /// The account's name.
@@ -82,6 +93,7 @@ impl Actor {
             Self::Visitor => "visitor",
             Self::Terminal { .. } => "terminal",
             Self::User { .. } => "user",
+            Self::Recovered { .. } => "recovery-code",
             Self::Operator { .. } => "operator",
             Self::System { .. } => "system",
         }
@@ -90,18 +102,21 @@ impl Actor {
     /// The name, as the operation log writes it; empty where there is none.
     pub fn name(&self) -> &str {
         match self {
-            Self::Visitor | Self::Terminal { .. } => "",
+            Self::Visitor | Self::Terminal { .. } | Self::Recovered { .. } => "",
             Self::User { name, .. } | Self::Operator { name } => name,
             Self::System { job } => job,
         }
     }
 
-    /// How far this actor can see: a terminal and whoever sits at it see that terminal; the operator and the service see everything; a
-    /// visitor sees nothing.
+    /// How far this actor can see: a terminal and whoever sits at it see that terminal; an administrator sees all of the same customer; the
+    /// operator and the service see everything; a visitor sees nothing.
     pub fn scope(&self) -> Scope {
         Scope(match self {
             Self::Visitor => Reach::Nothing,
-            Self::Terminal { terminal, customer } | Self::User { terminal, customer, .. } => {
+            Self::User { role: Role::CustomerAdmin, customer, .. } => Reach::Customer(*customer),
+            Self::Terminal { terminal, customer }
+            | Self::Recovered { terminal, customer }
+            | Self::User { role: Role::TerminalUser, terminal, customer, .. } => {
                 Reach::Terminal { terminal: *terminal, customer: *customer }
             }
             Self::Operator { .. } | Self::System { .. } => Reach::Everything,
@@ -125,6 +140,8 @@ pub enum Reach {
         /// Whose.
         customer: CustomerId,
     },
+    /// The rows of one customer.
+    Customer(CustomerId),
     /// Every row.
     Everything,
 }

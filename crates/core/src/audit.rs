@@ -33,11 +33,14 @@ pub enum Action {
     RenewalAdvised,
     CloneSuspected,
     IssuerAdded,
+    RecoveryBegun,
+    RecoveryCodeAccepted,
+    RecoveryCodeRefused,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 24] = [
+    pub const ALL: [(Self, &'static str); 27] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -62,6 +65,9 @@ impl Action {
         (Self::RenewalAdvised, "renewal.advised"),
         (Self::CloneSuspected, "terminal.clone-suspected"),
         (Self::IssuerAdded, "authority.issuer-added"),
+        (Self::RecoveryBegun, "recovery.begun"),
+        (Self::RecoveryCodeAccepted, "recovery.code-accepted"),
+        (Self::RecoveryCodeRefused, "recovery.code-refused"),
     ];
 
     /// Its word.

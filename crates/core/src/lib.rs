@@ -10,6 +10,7 @@ pub mod id;
 pub mod invitation;
 pub mod peer;
 pub mod profile;
+pub mod recovery;
 pub mod renewal;
 pub mod schedule;
 pub mod secret;

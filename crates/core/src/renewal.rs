@@ -4,6 +4,7 @@ use crate::access::Actor;
 use crate::cert::CertRecord;
 use crate::id::{CertificateId, CustomerId, TerminalId};
 use crate::invitation::Accepted;
+use crate::recovery::Right;
 use crate::terminal::Terminal;
 use crate::time::{Days, Timestamp};
 
@@ -49,6 +50,7 @@ pub struct Permit {
     terminal: TerminalId,
     customer: CustomerId,
     renewed_from: Option<CertificateId>,
+    recovers: Option<CertificateId>,
     previous_end: Option<Timestamp>,
 }
 
@@ -68,7 +70,12 @@ impl Permit {
         self.renewed_from
     }
 
-    /// The end of that certificate; its remaining days carry over.
+    /// The certificate that is replaced without having been shown, where there is one.
+    pub fn recovers(&self) -> Option<CertificateId> {
+        self.recovers
+    }
+
+    /// The end of the certificate before; its remaining days carry over.
     pub fn previous_end(&self) -> Option<Timestamp> {
         self.previous_end
     }
@@ -97,6 +104,9 @@ pub enum PermitError {
     /// The terminal was taken out of service.
     #[error("the terminal is out of service")]
     Retired,
+    /// The terminal never had a certificate; its first one is the operator's to give.
+    #[error("the terminal never had a certificate")]
+    NeverIssued,
     /// The certificate is another terminal's.
     #[error("the certificate belongs to another terminal")]
     OtherTerminal,
@@ -149,6 +159,7 @@ pub fn credential_permit(proof: &CertRecord, terminal: &Terminal, now: Timestamp
             terminal: terminal.id,
             customer: terminal.customer,
             renewed_from: Some(proof.id),
+            recovers: None,
             previous_end: None,
         }),
     }
@@ -159,7 +170,36 @@ pub fn invitation_permit(_: Accepted, terminal: &Terminal) -> Result<Permit, Per
     if terminal.retired_at.is_some() {
         return Err(PermitError::Retired);
     }
-    Ok(Permit { terminal: terminal.id, customer: terminal.customer, renewed_from: None, previous_end: None })
+    Ok(bare(terminal))
+}
+
+/// Permission to give a terminal its new certificate although it cannot show the old one: that expired, or is lost with the PC. `all` are
+/// the terminal's certificates of the profile that is asked for. A terminal whose last certificate was revoked is never recovered: it may
+/// be in other hands, and only the operator can give it another. What is left of a certificate that still lives carries over.
+pub fn recovery_permit(
+    right: Right,
+    terminal: &Terminal,
+    all: &[CertRecord],
+    now: Timestamp,
+) -> Result<Permit, PermitError> {
+    if right.terminal() != terminal.id || all.iter().any(|cert| cert.terminal != terminal.id) {
+        return Err(PermitError::OtherTerminal);
+    }
+    if terminal.retired_at.is_some() {
+        return Err(PermitError::Retired);
+    }
+    let last = all.iter().max_by_key(|cert| (cert.not_after, cert.id)).ok_or(PermitError::NeverIssued)?;
+    if last.revoked.is_some() {
+        return Err(PermitError::Revoked);
+    }
+    let previous_end = Some(last.not_after).filter(|end| *end >= now);
+    Ok(Permit { recovers: Some(last.id), previous_end, ..bare(terminal) })
+}
+
+/// For a terminal, on somebody's word.
+fn bare(terminal: &Terminal) -> Permit {
+    let (terminal, customer) = (terminal.id, terminal.customer);
+    Permit { terminal, customer, renewed_from: None, recovers: None, previous_end: None }
 }
 
 /// What an operator has said about renewing ahead of time, for example after an incident.
@@ -215,7 +255,7 @@ pub fn operator_permit(actor: &Actor, terminal: &Terminal) -> Result<Permit, Per
     if terminal.retired_at.is_some() {
         return Err(PermitError::Retired);
     }
-    Ok(Permit { terminal: terminal.id, customer: terminal.customer, renewed_from: None, previous_end: None })
+    Ok(bare(terminal))
 }
 
 /// Whether the renewal dialog opens at this visit: at any time while due, but 「あとで」 sends it away until the next day, and within the
@@ -330,6 +370,33 @@ mod tests {
         let elsewhere = CertRecord { terminal: TerminalId::from_random([2; 16]), ..agent.clone() };
         assert_eq!(ask(&elsewhere, &expired).expect_err("never"), PermitError::OtherTerminal);
         assert_eq!(ask(&agent, &elsewhere).expect_err("never"), PermitError::OtherTerminal);
+    }
+
+    #[test]
+    fn a_terminal_is_recovered_unless_its_last_certificate_was_revoked() {
+        let now = Timestamp::parse("2026-11-24").expect("valid");
+        let expired = record("2023-11-01", "2026-11-01");
+        let living = CertRecord { id: CertificateId(2), ..record("2026-01-01", "2029-01-01") };
+        let reason = crate::cert::RevocationReason::Unspecified;
+        let cut_off = |cert: &CertRecord| CertRecord { revoked: Some((now, reason)), ..cert.clone() };
+        let ask = |terminal: &Terminal, all: &[CertRecord]| {
+            let operator = Actor::Operator { name: "x".into() };
+            let right = crate::recovery::may_recover(&operator, terminal).expect("an operator may");
+            recovery_permit(right, terminal, all, now)
+        };
+        let permit = ask(&terminal(), std::slice::from_ref(&expired)).expect("expired ones are");
+        assert_eq!((permit.renewed_from(), permit.previous_end()), (None, None));
+        let permit = ask(&terminal(), &[expired.clone(), living.clone()]).expect("lost ones are");
+        assert_eq!(permit.previous_end(), Some(living.not_after));
+        assert!(ask(&terminal(), &[cut_off(&expired), living.clone()]).is_ok(), "an older one may have been");
+        let refused = |all: &[CertRecord]| ask(&terminal(), all).map(|_| ()).expect_err("never");
+        assert_eq!(refused(&[expired.clone(), cut_off(&living)]), PermitError::Revoked);
+        assert_eq!(refused(&[cut_off(&expired)]), PermitError::Revoked);
+        assert_eq!(refused(&[]), PermitError::NeverIssued);
+        let retired = Terminal { retired_at: Some(now), ..terminal() };
+        assert!(matches!(ask(&retired, &[expired.clone()]), Err(PermitError::Retired)));
+        let elsewhere = CertRecord { terminal: TerminalId::from_random([2; 16]), ..expired };
+        assert_eq!(refused(&[elsewhere]), PermitError::OtherTerminal);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use jiff::civil::Date;
 
+use crate::cert::{CertRecord, Progress};
 use crate::customer::{Customer, CustomerCode};
-use crate::id::{ClientNumber, CustomerId, TerminalId};
-use crate::time::Timestamp;
+use crate::id::{CertificateId, ClientNumber, CustomerId, TerminalId};
+use crate::time::{Days, Timestamp};
 
 /// One terminal of a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,97 @@ impl Terminal {
             organization: customer.name.chars().take(64).collect(),
             common_name: format!("JP_{}_{}", self.customer, self.client),
         }
+    }
+}
+
+/// How a terminal stands, in the words of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// Its last certificate has expired: it is locked out.
+    Expired,
+    /// Its last certificate was revoked: it is locked out on purpose.
+    Revoked,
+    /// Its certificate ends within [`SOON`].
+    EndsSoon,
+    /// Its certificate can be renewed.
+    Due,
+    /// A new certificate waits to be fetched.
+    Waiting,
+    /// A new certificate was fetched and never used.
+    Fetched,
+    /// Its certificate is in use and has time.
+    InUse,
+    /// It never had a certificate.
+    Empty,
+    /// It was taken out of service.
+    Retired,
+}
+
+/// Within how many days an end is near.
+pub const SOON: Days = Days(30);
+
+impl Condition {
+    /// The word of each, in files and at the end of keys of words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::EndsSoon => "ends-soon",
+            Self::Due => "due",
+            Self::Waiting => "waiting",
+            Self::Fetched => "fetched",
+            Self::InUse => "in-use",
+            Self::Empty => "empty",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// Whether nothing opens the gate for it any more.
+    pub fn is_locked_out(self) -> bool {
+        matches!(self, Self::Expired | Self::Revoked)
+    }
+}
+
+impl Terminal {
+    /// How it stands, and until when it can connect. `all` are its certificates, of which those count that are made by the profile that
+    /// people's browsers show; `waiting` is the one that can be fetched.
+    pub fn condition(
+        &self,
+        all: &[CertRecord],
+        waiting: Option<CertificateId>,
+        (profile, window): (&str, Days),
+        now: Timestamp,
+    ) -> (Condition, Option<Timestamp>) {
+        // One that nobody fetched and that cannot be fetched any more exists nowhere: its key is forgotten.
+        let exists = |cert: &&CertRecord| cert.progress() != Progress::Issued || waiting == Some(cert.id);
+        let theirs: Vec<&CertRecord> = all.iter().filter(|cert| cert.profile == profile).filter(exists).collect();
+        let latest = |counts: &dyn Fn(&CertRecord) -> bool| {
+            theirs.iter().copied().filter(|cert| counts(cert)).max_by_key(|cert| (cert.not_after, cert.id))
+        };
+        let lives = |cert: &CertRecord| cert.revoked.is_none() && cert.not_after >= now;
+        let in_use = latest(&|cert| lives(cert) && cert.progress() == Progress::Used);
+        let until = in_use.map(|cert| cert.not_after);
+        if self.retired_at.is_some() {
+            return (Condition::Retired, None);
+        }
+        let Some(newest) = latest(&lives) else {
+            let condition = match latest(&|_| true) {
+                None => Condition::Empty,
+                Some(last) if last.revoked.is_some() => Condition::Revoked,
+                Some(_) => Condition::Expired,
+            };
+            return (condition, None);
+        };
+        let condition = match newest.progress() {
+            Progress::Issued => Condition::Waiting,
+            Progress::Downloaded => Condition::Fetched,
+            Progress::Used => match newest.not_after.jst_days_from(now) {
+                left if left <= SOON.min(window) => Condition::EndsSoon,
+                left if left <= window => Condition::Due,
+                _ => Condition::InUse,
+            },
+        };
+        (condition, until)
     }
 }
 
@@ -100,6 +192,63 @@ mod tests {
         };
         let code = "103001".parse().expect("valid");
         assert_eq!(template.file_name(&code, &terminal), "103001_JP_u00000001_client001.p12");
+    }
+
+    #[test]
+    fn a_terminals_condition_is_that_of_what_it_holds() {
+        let now = Timestamp::parse("2026-11-24").expect("valid");
+        let terminal = Terminal {
+            id: TerminalId::from_random([1; 16]),
+            customer: CustomerId::new(1).expect("valid"),
+            client: ClientNumber::new(1).expect("valid"),
+            name: "受付1".into(),
+            created_at: Timestamp(0),
+            retired_at: None,
+            deferred_on: None,
+        };
+        let cert = |id: i64, left: i64, progress: Progress| CertRecord {
+            id: CertificateId(id),
+            fingerprint: crate::id::Fingerprint([0; 32]),
+            serial: crate::id::Serial::from_bytes([1; 16]),
+            issuer: crate::id::IssuerId(1),
+            terminal: terminal.id,
+            customer: terminal.customer,
+            line: CertificateId(1),
+            profile: "terminal".into(),
+            key_kind: crate::profile::KeyKind::P256,
+            not_before: Timestamp(0),
+            not_after: now.plus_days(Days(left)),
+            issued_at: Timestamp(0),
+            renewed_from: None,
+            downloaded_at: (progress != Progress::Issued).then_some(now),
+            used_at: (progress == Progress::Used).then_some(now),
+            revoked: None,
+        };
+        let ask = |all: &[CertRecord], waiting| terminal.condition(all, waiting, ("terminal", Days(90)), now);
+        let check = |left, expected| {
+            let until = (left >= 0).then(|| now.plus_days(Days(left)));
+            assert_eq!(ask(&[cert(1, left, Progress::Used)], None), (expected, until), "{left} days");
+        };
+        check(91, Condition::InUse);
+        check(90, Condition::Due);
+        check(31, Condition::Due);
+        check(30, Condition::EndsSoon);
+        check(0, Condition::EndsSoon);
+        check(-1, Condition::Expired);
+        let old = || cert(1, 60, Progress::Used);
+        let end = Some(old().not_after);
+        let second = Some(CertificateId(2));
+        assert_eq!(ask(&[old(), cert(2, 900, Progress::Issued)], second), (Condition::Waiting, end));
+        assert_eq!(ask(&[old(), cert(2, 900, Progress::Issued)], None), (Condition::Due, end), "forgotten");
+        assert_eq!(ask(&[old(), cert(2, 900, Progress::Downloaded)], second), (Condition::Fetched, end));
+        let gone =
+            |cert: CertRecord| CertRecord { revoked: Some((now, crate::cert::RevocationReason::Unspecified)), ..cert };
+        assert_eq!(ask(&[gone(old())], None), (Condition::Revoked, None));
+        assert_eq!(ask(&[gone(old()), cert(2, 900, Progress::Used)], None).0, Condition::InUse);
+        let agent = CertRecord { profile: "agent".into(), ..cert(3, 900, Progress::Used) };
+        assert_eq!(ask(&[agent], None), (Condition::Empty, None));
+        let retired = Terminal { retired_at: Some(now), ..terminal.clone() };
+        assert_eq!(retired.condition(&[old()], None, ("terminal", Days(90)), now).0, Condition::Retired);
     }
 
     #[test]

@@ -96,6 +96,24 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// The certificates of a customer that wait to be fetched.
+    pub async fn waiting_certificates(
+        &self,
+        scope: Scope,
+        customer: CustomerId,
+        now: Timestamp,
+    ) -> Result<Vec<CertificateId>, StoreError> {
+        let query = Query::new(
+            "SELECT b.certificate_id FROM bundles b WHERE b.customer_id = $1 AND b.erased_at IS NULL AND b.expires_at > $2",
+        )
+        .bind(customer)
+        .bind(now);
+        let query = query.within(scope, " AND b.terminal_id = ", " AND b.customer_id = ");
+        self.all(query, |row| row.int("certificate_id").map(CertificateId)).await
+    }
+}
+
 impl Tx {
     /// The open bundle of a terminal.
     pub async fn open_bundle(&mut self, terminal: TerminalId, now: Timestamp) -> Result<Option<BundleRow>, StoreError> {

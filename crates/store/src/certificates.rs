@@ -224,6 +224,16 @@ impl Reader {
         self.all(within(of_terminal(terminal), scope).text(NEWEST_FIRST), certificate).await
     }
 
+    /// All certificates of a customer's terminals.
+    pub async fn certificates_of_customer(
+        &self,
+        scope: Scope,
+        customer: CustomerId,
+    ) -> Result<Vec<CertRecord>, StoreError> {
+        let query = Query::new(SELECT).with(" AND c.customer_id = ", customer);
+        self.all(within(query, scope), certificate).await
+    }
+
     /// The certificate itself.
     pub async fn certificate_der(&self, scope: Scope, id: CertificateId) -> Result<Option<Vec<u8>>, StoreError> {
         let query = Query::new("SELECT c.der FROM certificates c WHERE c.id = $1").bind(id);

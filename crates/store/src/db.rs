@@ -104,6 +104,7 @@ impl Query {
             Reach::Everything => self,
             Reach::Nothing => self.text(" AND 1 = 0"),
             Reach::Terminal { terminal, customer } => self.with(terminal_is, terminal).with(customer_is, customer),
+            Reach::Customer(customer) => self.with(customer_is, customer),
         }
     }
 
@@ -112,7 +113,7 @@ impl Query {
         match scope.reach() {
             Reach::Everything => self,
             Reach::Nothing => self.text(" AND 1 = 0"),
-            Reach::Terminal { customer, .. } => self.with(customer_is, customer),
+            Reach::Terminal { customer, .. } | Reach::Customer(customer) => self.with(customer_is, customer),
         }
     }
 

@@ -18,6 +18,7 @@ mod issuers;
 #[cfg(test)]
 mod plans;
 mod reader;
+mod recoveries;
 mod server_certificates;
 mod sessions;
 mod status;
@@ -39,6 +40,7 @@ pub use identities::IdentityRow;
 pub use invitations::InvitationRow;
 pub use issuers::{IssuerRow, NewIssuer};
 pub use reader::Reader;
+pub use recoveries::RecoveryRow;
 pub use server_certificates::NewServerCertificate;
 pub use sessions::{NewSession, SessionRow};
 pub use status::IssuedSerial;

@@ -1,4 +1,4 @@
-//! The four cookies: reading them from a request, writing them to an answer. All carry the `__Host-` prefix, so that no other host and no
+//! The five cookies: reading them from a request, writing them to an answer. All carry the `__Host-` prefix, so that no other host and no
 //! plain connection can set them (RFC 6265bis section 4.1.3.2).
 
 use http::HeaderMap;
@@ -10,6 +10,8 @@ pub(crate) const SESSION: &str = "__Host-tegata-session";
 pub(crate) const CSRF: &str = "__Host-tegata-csrf";
 /// The language.
 pub(crate) const LANG: &str = "__Host-tegata-lang";
+/// In which browser a right recovery code was typed.
+pub(crate) const RECOVERY: &str = "__Host-tegata-recovery";
 
 /// Which terminal this browser was at its last login.
 pub(crate) const TERMINAL: &str = "__Host-tegata-terminal";
@@ -32,6 +34,7 @@ pub(crate) fn set(name: &str, value: &str, max_age: Option<i64>) -> HeaderValue 
         SESSION => ("Lax", "; HttpOnly"),
         CSRF => ("Strict", "; HttpOnly"),
         TERMINAL => ("Lax", "; HttpOnly"),
+        RECOVERY => ("Strict", "; HttpOnly"),
         _ => ("Lax", ""),
     };
     let age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();

@@ -81,6 +81,10 @@ pub(crate) enum Failure {
     NoSuchMethod,
     /// Nothing waits to be fetched.
     NoBundle,
+    /// For administrators only.
+    NotAdmin,
+    /// No recovery code was typed here, or its time is over.
+    RecoveryOver,
     /// No permit for a new certificate.
     Refused(PermitError),
     /// What nobody foresaw: what we were doing, and the text for the log.
@@ -116,6 +120,8 @@ impl Failure {
             Self::NoSuchPage => "no-such-page",
             Self::NoSuchMethod => "no-such-method",
             Self::NoBundle => "no-bundle",
+            Self::NotAdmin => "not-admin",
+            Self::RecoveryOver => "recovery-over",
             Self::Refused(PermitError::TooEarly { .. }) => "too-early",
             Self::Refused(PermitError::Retired) => "terminal-retired",
             Self::Refused(_) => "renewal-refused",
@@ -126,7 +132,7 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::Barred(Barrier::Unknowable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Barred(_) | Self::Csrf => StatusCode::FORBIDDEN,
+            Self::Barred(_) | Self::Csrf | Self::NotAdmin | Self::RecoveryOver => StatusCode::FORBIDDEN,
             Self::LoginFirst(_) => StatusCode::UNAUTHORIZED,
             Self::BadForm => StatusCode::BAD_REQUEST,
             Self::FormTooLong => StatusCode::PAYLOAD_TOO_LARGE,
@@ -237,6 +243,7 @@ fn trouble(f: Frame, visit: &Visit, failure: &Failure, log_id: Option<String>) -
     let code = failure.code();
     let (link, target) = match failure {
         Failure::Csrf | Failure::BadForm | Failure::FormTooLong => ("trouble-link-back", visit.back.clone()),
+        Failure::RecoveryOver => ("trouble-link-recovery", "/recovery".to_owned()),
         _ => ("trouble-link-front", "/".to_owned()),
     };
     let what = f.t(&format!("trouble-{code}-what"));
@@ -279,6 +286,8 @@ pub(crate) mod tests {
             Failure::NoSuchPage,
             Failure::NoSuchMethod,
             Failure::NoBundle,
+            Failure::NotAdmin,
+            Failure::RecoveryOver,
             Failure::Refused(PermitError::TooEarly { days_left: Days(91), window: Days(90) }),
             Failure::Refused(PermitError::Retired),
             Failure::Refused(PermitError::OtherTerminal),

@@ -36,6 +36,8 @@ pub(crate) struct Frame {
     pub(crate) terminal: Option<String>,
     /// Who is logged in.
     pub(crate) user: Option<String>,
+    /// Whether that is an administrator.
+    pub(crate) admin: bool,
 }
 
 impl Frame {
@@ -54,6 +56,7 @@ impl Frame {
             token: visit.token.clone(),
             terminal: None,
             user: None,
+            admin: false,
         }
     }
 
@@ -66,6 +69,7 @@ impl Frame {
     /// For somebody who is logged in.
     pub(crate) fn of(mut self, login: &LoggedIn) -> Self {
         self.user = Some(login.user());
+        self.admin = crate::admin::is_admin(login);
         self.at(&login.admitted)
     }
 

@@ -1,5 +1,5 @@
 //! Deny by default: whoever shows no certificate that counts sees nothing but the page that says so, how to get further, and whom to call.
-//! Only assets, health and the language switch are open to everybody.
+//! Only assets, health, the language switch and the page for recovery codes are open to everybody.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -21,7 +21,7 @@ pub(crate) struct Admitted {
 
 /// Whether a path is open to everybody.
 fn is_open(path: &str) -> bool {
-    !crate::visit::is_for_visitors(path) || path == "/language"
+    !crate::visit::is_for_visitors(path) || path == "/language" || path == "/recovery" || path.starts_with("/recovery/")
 }
 
 /// Lets a request through, or answers it.

@@ -25,11 +25,12 @@ static JA: LazyLock<Words> = LazyLock::new(|| words(langid!("ja"), &sources(Lang
 static EN: LazyLock<Words> = LazyLock::new(|| words(langid!("en"), &sources(Lang::En)));
 
 /// The locale files of one language.
-fn sources(lang: Lang) -> [&'static str; 5] {
+fn sources(lang: Lang) -> [&'static str; 6] {
     match lang {
         Lang::Ja => [
             include_str!("../locales/ja/common.ftl"),
             include_str!("../locales/ja/portal.ftl"),
+            include_str!("../locales/ja/admin.ftl"),
             include_str!("../locales/ja/log.ftl"),
             include_str!("../locales/ja/trouble.ftl"),
             include_str!("../locales/ja/api.ftl"),
@@ -37,6 +38,7 @@ fn sources(lang: Lang) -> [&'static str; 5] {
         Lang::En => [
             include_str!("../locales/en/common.ftl"),
             include_str!("../locales/en/portal.ftl"),
+            include_str!("../locales/en/admin.ftl"),
             include_str!("../locales/en/log.ftl"),
             include_str!("../locales/en/trouble.ftl"),
             include_str!("../locales/en/api.ftl"),
@@ -203,6 +205,8 @@ mod tests {
     fn every_key_is_used() {
         // Keys that are put together from a word of another room, see their users.
         let made = [
+            "admin-condition-",
+            "admin-no-help-",
             "log-action-",
             "log-outcome-",
             "landing-",

@@ -2,6 +2,7 @@
 //! certificates. Reads the [`Peer`](tegata_core::peer::Peer) that the listener put into each request, asks `tegata_authority`, and answers
 //! with pages that work without JavaScript. Decides nothing about certificates, begins no write, signs nothing.
 
+mod admin;
 mod api;
 mod assets;
 mod cookie;
@@ -86,7 +87,8 @@ struct Endpoint {
 
 /// Every way in. The coverage test walks this list with every kind of visitor.
 fn endpoints() -> Vec<Endpoint> {
-    use portal::{bundle, check, import, landing, log, login, menu, password, renew};
+    use admin::{recovery as help, terminals};
+    use portal::{bundle, check, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
     vec![
         entry("GET", "/", get(menu::front)),
@@ -104,6 +106,16 @@ fn endpoints() -> Vec<Endpoint> {
         entry("GET", "/renewal/import", get(import::show)),
         entry("GET", "/check", get(check::show)),
         entry("GET", "/log", get(log::show)),
+        entry("GET", "/admin", get(admin::front)),
+        entry("GET", "/admin/terminals", get(terminals::show)),
+        entry("GET", "/admin/terminals/{client}", get(help::show)),
+        entry("POST", "/admin/terminals/{client}/recovery", post(help::begin)),
+        entry("GET", "/admin/terminals/{client}/bundle.p12", get(help::download)),
+        entry("POST", "/admin/terminals/{client}/password", post(help::reveal)),
+        entry("GET", "/recovery", get(recovery::show)),
+        entry("POST", "/recovery", post(recovery::submit)),
+        entry("GET", "/recovery/bundle.p12", get(recovery::download)),
+        entry("POST", "/recovery/password", post(recovery::reveal)),
         entry("POST", "/language", post(landing::language)),
         entry("GET", "/healthz", get(health::alive)),
         entry("GET", "/readyz", get(health::ready)),

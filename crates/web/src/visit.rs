@@ -147,6 +147,8 @@ fn way_back(method: &Method, uri: &Uri) -> String {
     match uri.path() {
         path @ ("/login" | "/renewal/password") => path.to_owned(),
         "/renewal/password.txt" => "/renewal/password".to_owned(),
+        "/recovery" | "/recovery/password" => "/recovery".to_owned(),
+        path if path.starts_with("/admin/terminals/") => path.rsplit_once('/').map_or("/", |(page, _)| page).to_owned(),
         _ => "/".to_owned(),
     }
 }

@@ -27,7 +27,7 @@ struct SavePage {
 }
 
 /// The format that the address asks for, else the one that fits the visitor's system.
-fn chosen(uri: &Uri, fitting: Format) -> Format {
+pub(crate) fn chosen(uri: &Uri, fitting: Format) -> Format {
     match query(uri, "format") {
         Some("compat") => Format::Compat,
         Some("standard") => Format::Standard,

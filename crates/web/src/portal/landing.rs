@@ -6,6 +6,7 @@ use askama::Template;
 use axum::response::Response;
 use http::header::SET_COOKIE;
 
+use super::recovery::remembered_number;
 use super::{another_url, see_other};
 use crate::PortalConfig;
 use crate::csrf::CheckedForm;
@@ -27,6 +28,8 @@ struct LandingPage {
     again: bool,
     /// Whether logging in as somebody else can help.
     login: bool,
+    /// Where a recovery code can help: the number of the terminal that this browser was, as far as it is known.
+    recovery: Option<String>,
     /// The terminal that this browser was at its last login: name, number, the end of its certificate, and whether that is past.
     terminal: Option<(String, String, Moment, bool)>,
 }
@@ -44,6 +47,8 @@ pub(crate) fn render(portal: &PortalConfig, visit: &Visit, barrier: Barrier) -> 
         another: another_url(portal, &visit.host).filter(|_| choosing_helps),
         again: !choosing_helps,
         login: barrier == Barrier::WrongCustomer,
+        recovery: matches!(barrier, Barrier::None | Barrier::Foreign | Barrier::Expired(_))
+            .then(|| remembered_number(visit)),
         terminal: visit.remembered.as_ref().filter(|_| barrier == Barrier::None).map(|(terminal, now)| {
             let end = terminal.not_after;
             (terminal.name.clone(), terminal.number.clone(), Moment::of(visit.lang, end), end < *now)

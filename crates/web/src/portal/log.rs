@@ -80,6 +80,7 @@ fn who(lang: Lang, row: &Row) -> String {
         "user" => row.actor_name.clone(),
         "terminal" => lang.t("log-who-terminal"),
         "operator" => lang.t("log-who-operator"),
+        "recovery-code" => lang.t("log-who-recovery-code"),
         "system" => lang.t("log-who-system"),
         _ => lang.t("log-who-visitor"),
     }

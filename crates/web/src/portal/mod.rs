@@ -8,6 +8,7 @@ pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod menu;
 pub(crate) mod password;
+pub(crate) mod recovery;
 pub(crate) mod renew;
 
 #[cfg(test)]

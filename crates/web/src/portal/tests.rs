@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{bundle, check, import, landing, log, login, menu, password};
+use super::{bundle, check, import, landing, log, login, menu, password, recovery};
+use crate::admin;
 use crate::i18n::Lang;
 
 /// Every sample of every page.
@@ -16,6 +17,9 @@ fn pages(lang: Lang) -> Vec<(String, String)> {
         check::tests::samples(lang),
         log::tests::samples(lang),
         landing::tests::samples(lang),
+        recovery::tests::samples(lang),
+        admin::terminals::tests::samples(lang),
+        admin::recovery::tests::samples(lang),
         crate::error::tests::samples(lang),
     ]
     .concat()
@@ -110,7 +114,7 @@ fn ids_are_unique_and_what_refers_to_them_finds_them() {
 fn english_pages_hold_no_japanese_but_names_and_the_switch() {
     for (name, html) in pages(Lang::En) {
         let mut text = html;
-        for known in ["受付1", "みどり医療情報センター", "みどり医院", "平日 8:30〜18:00", "日本語"]
+        for known in ["受付1", "診察室", "みどり医療情報センター", "みどり医院", "平日 8:30〜18:00", "日本語"]
         {
             text = text.replace(known, "");
         }

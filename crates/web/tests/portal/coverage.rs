@@ -10,7 +10,7 @@ use crate::est::{agent, enroll, for_names_of, named};
 
 /// The columns: nobody that we know (no certificate, foreign, expired, revoked, unknown to the register); a due terminal before login; the
 /// same after login, with a bundle waiting; its session at another terminal of the customer; its session at another customer's terminal.
-const TABLE: [(&str, &str, [u16; 5]); 19] = [
+const TABLE: [(&str, &str, [u16; 5]); 29] = [
     ("GET", "/", [403, 303, 303, 303, 303]),
     ("GET", "/login", [403, 200, 303, 200, 200]),
     ("POST", "/login", [403, 401, 401, 401, 401]),
@@ -25,6 +25,16 @@ const TABLE: [(&str, &str, [u16; 5]); 19] = [
     ("GET", "/renewal/import", [403, 303, 200, 303, 403]),
     ("GET", "/check", [403, 200, 200, 200, 200]),
     ("GET", "/log", [403, 200, 200, 200, 200]),
+    ("GET", "/admin", [403, 303, 403, 303, 403]),
+    ("GET", "/admin/terminals", [403, 303, 403, 303, 403]),
+    ("GET", "/admin/terminals/{client}", [403, 303, 403, 303, 403]),
+    ("POST", "/admin/terminals/{client}/recovery", [403, 303, 403, 303, 403]),
+    ("GET", "/admin/terminals/{client}/bundle.p12", [403, 303, 403, 303, 403]),
+    ("POST", "/admin/terminals/{client}/password", [403, 303, 403, 303, 403]),
+    ("GET", "/recovery", [200, 200, 200, 200, 200]),
+    ("POST", "/recovery", [422, 422, 422, 422, 422]),
+    ("GET", "/recovery/bundle.p12", [403, 403, 403, 403, 403]),
+    ("POST", "/recovery/password", [403, 403, 403, 403, 403]),
     ("POST", "/language", [303, 303, 303, 303, 303]),
     ("GET", "/healthz", [200, 200, 200, 200, 200]),
     ("GET", "/readyz", [200, 200, 200, 200, 200]),
@@ -109,7 +119,7 @@ async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
 
 /// Asks one way in, with whatever a browser would send.
 async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
-    let path = path.replace("{*path}", "style.css");
+    let path = path.replace("{*path}", "style.css").replace("{client}", "2");
     if method == "GET" {
         return browser.get(&path).await;
     }
@@ -167,7 +177,7 @@ async fn a_path_or_method_that_is_not_there_is_a_page_for_those_inside_and_close
     let place = Deployment::new().await;
     for (who, column, mut browser) in visitors(&place).await {
         for (method, path, inside) in
-            [(Method::GET, "/admin", 404), (Method::DELETE, "/menu", 405), (Method::GET, "/logout", 405)]
+            [(Method::GET, "/nowhere", 404), (Method::DELETE, "/menu", 405), (Method::GET, "/logout", 405)]
         {
             let answer = browser.send(method.clone(), path, None, &[]).await;
             let expected = if column == 0 { 403 } else { inside };

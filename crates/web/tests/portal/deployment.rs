@@ -27,6 +27,8 @@ use tower::ServiceExt;
 
 pub const USER: &str = "uketsuke";
 pub const PASSWORD: &str = "correct horse";
+/// The administrator of the same customer.
+pub const ADMIN: &str = "kanri";
 /// A user of the other customer.
 pub const STRANGER: &str = "yakkyoku";
 const HOST_NAME: &str = "localhost:8443";
@@ -57,9 +59,14 @@ impl Deployment {
         let code = |digits: &str| digits.parse().expect("six digits");
         let midori = authority.add_customer(&operator, None, code("103001"), "みどり医院").await.expect("registered");
         let sakura = authority.add_customer(&operator, None, code("103002"), "さくら薬局").await.expect("registered");
-        for (customer, name) in [(midori.id, USER), (sakura.id, STRANGER)] {
+        let people = [
+            (midori.id, USER, Role::TerminalUser),
+            (midori.id, ADMIN, Role::CustomerAdmin),
+            (sakura.id, STRANGER, Role::CustomerAdmin),
+        ];
+        for (customer, name, role) in people {
             let password = Secret::new(PASSWORD.to_owned());
-            let new = NewUser { customer, name: name.into(), password, role: Role::TerminalUser };
+            let new = NewUser { customer, name: name.into(), password, role };
             authority.add_user(&operator, new).await.expect("registered");
         }
         let mut certificates = Vec::new();
@@ -116,6 +123,11 @@ impl Deployment {
             url: "https://localhost:8444".into(),
         };
         Browser { router: orca_router(state), ..browser.clone() }
+    }
+
+    /// What time it is there.
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// A certificate that our CA signed but the register does not know.

@@ -6,4 +6,5 @@ mod deployment;
 mod est;
 mod forms;
 mod orca;
+mod recovery;
 mod walk;

@@ -1,0 +1,18 @@
+-- Help for terminals that are locked out, at most one for each. Either somebody fetches the new certificate elsewhere (`user_id`), or a code is
+-- typed at the terminal itself: of the code, only a keyed hash is here. `token_hash` is that of the browser in which it was typed last.
+CREATE TABLE recoveries (
+    terminal_id bytea   NOT NULL PRIMARY KEY,
+    customer_id bigint NOT NULL,
+    user_id     bigint REFERENCES users (id),
+    code_hash   bytea   CHECK (octet_length(code_hash) = 32),
+    reason      text    NOT NULL COLLATE "C",
+    created_at  bigint NOT NULL,
+    expires_at  bigint NOT NULL,
+    failures    bigint NOT NULL DEFAULT 0,
+    token_hash  bytea   CHECK (octet_length(token_hash) = 32),
+    CHECK ((user_id IS NULL) <> (code_hash IS NULL)),
+    FOREIGN KEY (terminal_id, customer_id) REFERENCES terminals (id, customer_id)
+);
+
+CREATE UNIQUE INDEX recoveries_by_token ON recoveries (token_hash) WHERE token_hash IS NOT NULL;
+CREATE INDEX recoveries_by_end ON recoveries (expires_at);
