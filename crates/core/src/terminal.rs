@@ -89,11 +89,6 @@ impl Condition {
             Self::Retired => "retired",
         }
     }
-
-    /// Whether nothing opens the gate for it any more.
-    pub fn is_locked_out(self) -> bool {
-        matches!(self, Self::Expired | Self::Revoked)
-    }
 }
 
 impl Terminal {

@@ -282,8 +282,13 @@ impl Stage<'_> {
         let sunny = self.authority.add_customer(&operator, None, "103001".parse()?, "ひだまりクリニック").await?;
         let blue = self.authority.add_customer(&operator, None, "103002".parse()?, "あおぞら歯科医院").await?;
         let mut users = Vec::new();
-        for (customer, name) in [(&sunny, "uketsuke"), (&sunny, "jimu"), (&blue, "aozora")] {
-            users.push(self.user(&operator, customer, name).await?);
+        let people = [
+            (&sunny, "uketsuke", Role::TerminalUser),
+            (&sunny, "jimu", Role::CustomerAdmin),
+            (&blue, "aozora", Role::CustomerAdmin),
+        ];
+        for (customer, name, role) in people {
+            users.push(self.user(&operator, customer, name, role).await?);
         }
         let progress = indicatif::ProgressBar::new(6)
             .with_style(indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}")?);
@@ -319,14 +324,9 @@ impl Stage<'_> {
         Ok(Cast { users, terminals: terminals.into_iter().map(|(_, terminal)| terminal).collect() })
     }
 
-    async fn user(&self, operator: &Actor, customer: &Customer, name: &str) -> anyhow::Result<CastUser> {
+    async fn user(&self, operator: &Actor, customer: &Customer, name: &str, role: Role) -> anyhow::Result<CastUser> {
         let password: String = import_password(&SystemEntropy).expose().chars().take(11).collect();
-        let new = NewUser {
-            customer: customer.id,
-            name: name.into(),
-            password: Secret::new(password.clone()),
-            role: Role::TerminalUser,
-        };
+        let new = NewUser { customer: customer.id, name: name.into(), password: Secret::new(password.clone()), role };
         let user = self.authority.add_user(operator, new).await?;
         Ok(CastUser { name: user.name, password, role: user.role.to_string(), customer: customer.id.to_string() })
     }
@@ -412,12 +412,16 @@ fn guide(dir: &Path, url: &str, cast: &Cast) -> String {
          2. Open {url}, choose the certificate, press OK. Log in as {user} with password {password}.\n\
          3. The certificate of this terminal ends {until} JST, {left} days from now, so the master menu shows 証明書更新チェック\n   \
             (certificate renewal). Press 更新 (Renew), then こちら (here), then 確認する (show the password).\n\
+         4. 管理者 {admin}（パスワード {admin_password}）でログインすると、「管理画面」で全端末の期限が見え、期限切れの端末に復旧コードを渡せます。\n   \
+            {admin} ({admin_password}) is an administrator: 管理画面 lists all terminals and makes recovery codes for expired ones.\n\
          \nほかの端末 / other terminals ({dir}/demo.json):\n{others}\n\
          止めるには Ctrl-C、消すには rm -r {dir} / Ctrl-C stops, rm -r {dir} removes everything.\n",
         p12_password = due.p12_password,
         user = user.name,
         password = user.password,
         terminal = due.name,
+        admin = cast.users[1].name,
+        admin_password = cast.users[1].password,
         others = cast.terminals[1..]
             .iter()
             .map(|t| format!("  {}/{} {} [{}] {}", t.customer, t.client, t.name, t.state, t.not_after))

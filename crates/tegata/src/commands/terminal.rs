@@ -1,4 +1,4 @@
-//! `tegata terminal add | invite | list | show`
+//! `tegata terminal add | invite | recover | list | show`
 
 use std::path::Path;
 
@@ -39,6 +39,19 @@ pub enum Command {
         /// Whoever uses it waits until you say yes (`tegata enrollment approve`).
         #[arg(long)]
         approval: bool,
+    },
+    /// Make a recovery code for a terminal whose certificate has expired or got lost: whoever types it at the terminal gets the new
+    /// certificate there, without any other. It counts for 15 minutes and five wrong tries; an earlier one ends. Never for a terminal whose
+    /// last certificate was revoked.
+    #[command(
+        after_help = "Example:\n  tegata terminal recover u00000001/client0001 --reason \"expired, all terminals of the clinic\""
+    )]
+    Recover {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
+        terminal: TerminalName,
+        /// Why, for the operation log: who called, and how you know that it was them.
+        #[arg(long)]
+        reason: String,
     },
     /// List terminals.
     List {
@@ -118,6 +131,29 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             whole["server"] = json!(url);
             whole["ca_fingerprint"] = json!(root.to_string());
             authority.close().await;
+            out.say(&text, &whole)?;
+        }
+        Command::Recover { terminal, reason } => {
+            let (checked, authority) = deployment::open(path).await?;
+            let terminal = terminal.find(authority.reader()).await?;
+            let made = authority.make_recovery_code(&actor, &terminal, &reason).await;
+            authority.close().await;
+            let made = made.with_context(|| format!("no recovery code for {}", terminal.name))?;
+            let address = format!("{}/recovery", checked.config.server.url.trim_end_matches('/'));
+            let code = made.code.spoken();
+            let text = format!(
+                "recovery code {code} for {name}, until {until}\n\nAt the terminal, open {address} and type\n  \
+                 terminal number  {number}\n  recovery code    {code}",
+                code = code.expose(),
+                name = terminal.name,
+                until = made.expires_at,
+                number = made.number,
+            );
+            let mut whole = value(&terminal);
+            whole["number"] = json!(made.number.to_string());
+            whole["code"] = json!(code.expose());
+            whole["expires_at"] = json!(made.expires_at.to_string());
+            whole["url"] = json!(address);
             out.say(&text, &whole)?;
         }
         Command::List { customer } => {

@@ -4,8 +4,8 @@ admin-title = Administration
 admin-terminals-title = Terminals
 admin-terminal-title = Terminal
 admin-locked-out = { $count ->
-    [one] { $count } terminal cannot connect.
-   *[other] { $count } terminals cannot connect.
+    [one] { $count } terminal has expired and cannot connect.
+   *[other] { $count } terminals have expired and cannot connect.
 }
 admin-safe-until = Every terminal that can connect now goes on until { $until } (Japan time).
 admin-search = Search by part of a name, terminal number or serial number
@@ -54,6 +54,8 @@ admin-code-title = Recovery code
 admin-code-where = In the browser of the terminal that cannot connect, have them open { $address } and type these two. The page that comes up there instead of the usual one takes them too.
 admin-code-until = It works until { $until } (Japan time), and for five wrong tries. Do not show it to anybody else.
 
+admin-another-way = Make another code, or give it another way
+
 admin-fetch-title = The new certificate of “{ $terminal }”
 admin-fetch-there = Do not import it at this terminal. Carry the file and the password over to “{ $terminal }” and import them there.
 
@@ -80,6 +82,7 @@ recovery-whence2 = If none can connect, call the support and tell them the name 
 recovery-ready = The new certificate of “{ $terminal }” is ready.
 recovery-until = It is valid until { $end } (Japan time).
 recovery-fetch = Get the certificate
+recovery-import-here = Import it at this terminal, signed in as the user who always works here.
 recovery-connect = Connect with the new certificate
 recovery-connect-how = When it is imported, press the button below, choose the certificate in the window that comes up, and press “OK”.
 

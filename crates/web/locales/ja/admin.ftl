@@ -3,7 +3,7 @@
 admin-title = 管理画面
 admin-terminals-title = 端末一覧
 admin-terminal-title = 端末の詳細
-admin-locked-out = 接続できない端末が{ $count }台あります。
+admin-locked-out = 期限切れで接続できない端末が{ $count }台あります。
 admin-safe-until = 今接続できる端末は、{ $until } まですべて使えます。
 admin-search = 端末名・端末番号・シリアル番号の一部で探す
 admin-search-button = 探す
@@ -48,6 +48,8 @@ admin-code-title = 復旧コード
 admin-code-where = 使えなくなった端末のブラウザーで { $address } を開いて、次の二つを入力してもらってください。いつもの画面を開いたときの案内からも入力できます。
 admin-code-until = { $until } まで使えます。5回間違えると使えなくなります。ほかの人に見せないでください。
 
+admin-another-way = コードを作り直す、または別の渡し方にする
+
 admin-fetch-title = 「{ $terminal }」の新しい証明書
 admin-fetch-there = この端末には取り込まないでください。ファイルとパスワードを「{ $terminal }」へ運んで、そこで取り込みます。
 
@@ -74,6 +76,7 @@ recovery-whence2 = 接続できる端末がないときは、下の窓口に電�
 recovery-ready = 「{ $terminal }」の新しい証明書ができました。
 recovery-until = 有効期限は { $end } です。
 recovery-fetch = 証明書を受け取る
+recovery-import-here = 取り込みは、この端末で、いつも使うユーザーでサインインしたまま行ってください。
 recovery-connect = 新しい証明書で接続する
 recovery-connect-how = 取り込みが終わったら、下のボタンを押し、出てきた画面で証明書を選んで「OK」を押してください。
 

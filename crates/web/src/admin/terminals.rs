@@ -26,7 +26,7 @@ struct TerminalsPage {
     search: String,
     /// How many terminals there are in all.
     all: i64,
-    /// How many cannot connect.
+    /// How many cannot connect although nobody wanted that.
     locked_out: i64,
     /// Until when every terminal that can connect now can go on.
     safe_until: Option<Moment>,
@@ -50,7 +50,8 @@ pub(crate) struct RowOf {
 impl RowOf {
     /// In a language's words, as it stands now.
     pub(crate) fn of(lang: Lang, view: &TerminalView, now: Timestamp) -> Self {
-        let end = view.until.or_else(|| view.last.as_ref().map(|cert| cert.not_after));
+        let past = view.last.as_ref().filter(|_| view.condition == Condition::Expired).map(|cert| cert.not_after);
+        let end = view.until.or(past);
         Self {
             client: i64::from(view.terminal.client.number()),
             name: view.terminal.name.clone(),
@@ -107,7 +108,7 @@ fn list(f: Frame, customer: String, views: &[TerminalView], search: String, now:
         rows,
         search,
         all: count(views.len()),
-        locked_out: count(views.iter().filter(|view| view.condition.is_locked_out()).count()),
+        locked_out: count(views.iter().filter(|view| view.condition == Condition::Expired).count()),
         safe_until: first_end.map(|end| Moment::of(f.lang, end)),
         f,
     }

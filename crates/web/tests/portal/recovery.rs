@@ -74,7 +74,7 @@ async fn a_code_that_is_typed_at_the_locked_out_terminal_brings_it_back() {
     let (place, mut admin) = expired().await;
     let list = admin.get("/admin/terminals").await;
     let (text, expired_first) = (list.text(), "期限切れ");
-    assert!(text.contains(expired_first) && text.contains("接続できない端末が1台あります"), "{text}");
+    assert!(text.contains(expired_first) && text.contains("期限切れで接続できない端末が1台あります"), "{text}");
     assert!(!text.contains("薬局"), "another customer's");
     let code = code_for(&mut admin, 1).await;
 
