@@ -63,7 +63,7 @@ impl FromStr for TerminalNumber {
         let expected = "a terminal number such as 1-2";
         let wrong = || ParseIdError { text: text.chars().take(40).collect(), expected };
         let plain: String = text.trim().to_ascii_lowercase().chars().map(narrow).collect();
-        let (customer, client) = plain.split_once(|c| matches!(c, '-' | '/' | ' ')).ok_or_else(wrong)?;
+        let (customer, client) = plain.split_once(['-', '/', ' ']).ok_or_else(wrong)?;
         let number = |text: &str, prefix: &str| {
             let digits = text.trim().trim_start_matches(prefix);
             let plain = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -110,52 +110,8 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             let text = format!("registered {}/{} {}", terminal.customer, terminal.client, terminal.name);
             out.say(&text, &value(&terminal))?;
         }
-        Command::Invite { terminal, minutes, approval } => {
-            let (checked, authority) = deployment::open(path).await?;
-            let terminal = terminal.find(authority.reader()).await?;
-            let invitation = authority.invite(&actor, &terminal, minutes, approval).await?;
-            let (code, url) = (invitation.code.spoken(), &checked.config.server.url);
-            let root = authority.ca().root.fingerprint();
-            let text = format!(
-                "code {code} for {customer}/{client} {name}, until {until}\n\nAt the terminal:\n  \
-                 tegata agent enroll --server {url} --ca-fingerprint {root} --code {code}",
-                code = code.expose(),
-                customer = terminal.customer,
-                client = terminal.client,
-                name = terminal.name,
-                until = invitation.expires_at,
-            );
-            let mut whole = value(&terminal);
-            whole["code"] = json!(code.expose());
-            whole["expires_at"] = json!(invitation.expires_at.to_string());
-            whole["server"] = json!(url);
-            whole["ca_fingerprint"] = json!(root.to_string());
-            authority.close().await;
-            out.say(&text, &whole)?;
-        }
-        Command::Recover { terminal, reason } => {
-            let (checked, authority) = deployment::open(path).await?;
-            let terminal = terminal.find(authority.reader()).await?;
-            let made = authority.make_recovery_code(&actor, &terminal, &reason).await;
-            authority.close().await;
-            let made = made.with_context(|| format!("no recovery code for {}", terminal.name))?;
-            let address = format!("{}/recovery", checked.config.server.url.trim_end_matches('/'));
-            let code = made.code.spoken();
-            let text = format!(
-                "recovery code {code} for {name}, until {until}\n\nAt the terminal, open {address} and type\n  \
-                 terminal number  {number}\n  recovery code    {code}",
-                code = code.expose(),
-                name = terminal.name,
-                until = made.expires_at,
-                number = made.number,
-            );
-            let mut whole = value(&terminal);
-            whole["number"] = json!(made.number.to_string());
-            whole["code"] = json!(code.expose());
-            whole["expires_at"] = json!(made.expires_at.to_string());
-            whole["url"] = json!(address);
-            out.say(&text, &whole)?;
-        }
+        Command::Invite { terminal, minutes, approval } => invite(path, out, terminal, minutes, approval).await?,
+        Command::Recover { terminal, reason } => recover(path, out, terminal, &reason).await?,
         Command::List { customer } => {
             let store = deployment::register(&deployment::config(path)?).await?;
             let terminals = store.reader().terminals(actor.scope(), customer).await?;
@@ -178,6 +134,54 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
         }
     }
     Ok(())
+}
+
+async fn invite(path: &Path, out: Out, terminal: TerminalName, minutes: u32, approval: bool) -> anyhow::Result<()> {
+    let (checked, authority) = deployment::open(path).await?;
+    let terminal = terminal.find(authority.reader()).await?;
+    let invitation = authority.invite(&deployment::operator(), &terminal, minutes, approval).await?;
+    let (code, url) = (invitation.code.spoken(), &checked.config.server.url);
+    let root = authority.ca().root.fingerprint();
+    let text = format!(
+        "code {code} for {customer}/{client} {name}, until {until}\n\nAt the terminal:\n  \
+         tegata agent enroll --server {url} --ca-fingerprint {root} --code {code}",
+        code = code.expose(),
+        customer = terminal.customer,
+        client = terminal.client,
+        name = terminal.name,
+        until = invitation.expires_at,
+    );
+    let mut whole = value(&terminal);
+    whole["code"] = json!(code.expose());
+    whole["expires_at"] = json!(invitation.expires_at.to_string());
+    whole["server"] = json!(url);
+    whole["ca_fingerprint"] = json!(root.to_string());
+    authority.close().await;
+    Ok(out.say(&text, &whole)?)
+}
+
+async fn recover(path: &Path, out: Out, terminal: TerminalName, reason: &str) -> anyhow::Result<()> {
+    let (checked, authority) = deployment::open(path).await?;
+    let terminal = terminal.find(authority.reader()).await?;
+    let made = authority.make_recovery_code(&deployment::operator(), &terminal, reason).await;
+    authority.close().await;
+    let made = made.with_context(|| format!("no recovery code for {}", terminal.name))?;
+    let address = format!("{}/recovery", checked.config.server.url.trim_end_matches('/'));
+    let code = made.code.spoken();
+    let text = format!(
+        "recovery code {code} for {name}, until {until}\n\nAt the terminal, open {address} and type\n  \
+         terminal number  {number}\n  recovery code    {code}",
+        code = code.expose(),
+        name = terminal.name,
+        until = made.expires_at,
+        number = made.number,
+    );
+    let mut whole = value(&terminal);
+    whole["number"] = json!(made.number.to_string());
+    whole["code"] = json!(code.expose());
+    whole["expires_at"] = json!(made.expires_at.to_string());
+    whole["url"] = json!(address);
+    Ok(out.say(&text, &whole)?)
 }
 
 /// A terminal for programs.
