@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { openBrowser } from '../lib/browser.js';
 import { readP12, startDemo } from '../lib/demo.js';
 import { judge, noFaults } from '../lib/quality.js';
+import { until } from '../lib/run.js';
 import { importPassword, login, onPage, presentedSerial } from '../lib/steps.js';
 
 const LANGUAGES = ['ja', 'en'];
@@ -134,6 +135,36 @@ test('the file is fetched at another terminal, where it is not for; a page says 
     await carried.close();
   }
   noFaults(faults);
+});
+
+test('a terminal that is lost is cut off from another one, within a second, and has no way back here', async () => {
+  const terminal = demo.newTerminal(new Date(Date.now() + 400 * 86_400_000));
+  const lost = await openBrowser(demo, [terminal]);
+  const { page } = admin;
+  try {
+    await login(lost.page, demo);
+    await page.goto(`${demo.url}/admin/terminals/${Number(terminal.client.replace('client', ''))}?lang=ja`);
+    const faults = await judge(page, 'admin-terminal-living', 'ja', names());
+    await page.fill('#name', '往診用');
+    await page.click('#name-button');
+    await onPage(page, 'admin-terminal');
+    assert.match(await page.locator('body').innerText(), /往診用/);
+    await page.locator('label:has(#end-lost)').click();
+    await page.fill('#end-reason', '車上荒らし');
+    await page.check('#sure');
+    await page.click('#end-button');
+    await onPage(page, 'admin-terminal');
+    assert.match(await page.locator('#condition').innerText(), /失効/);
+    assert.equal(await page.locator('#help-button').count(), 0);
+    lost.expect(/403/);
+    await until('the lost terminal is cut off', async () => {
+      await lost.page.goto(`${demo.url}/menu`);
+      return (await lost.page.locator('body').getAttribute('data-reason')) === 'revoked';
+    });
+    noFaults(faults);
+  } finally {
+    await lost.close();
+  }
 });
 
 test('where nobody can connect any more, the help desk makes the code; it works without JavaScript', async () => {

@@ -118,7 +118,7 @@ impl Authority {
         name: &str,
     ) -> Result<Terminal, EnrollError> {
         operator(actor)?;
-        check_name(name, 40)?;
+        check_name(name, crate::terminal::LONGEST_NAME)?;
         let id = TerminalId::from_random(random(&*self.0.entropy));
         let (actor, name, now) = (actor.clone(), name.to_owned(), self.now());
         let write = self.0.store.write(move |tx| {

@@ -15,6 +15,7 @@ mod recover;
 mod rekey;
 mod renew;
 mod revoke;
+mod terminal;
 
 pub mod ceremony;
 pub mod custody;
@@ -51,6 +52,7 @@ pub use recover::{Help, NewRecovery, RecoverError, Recovered, TerminalView};
 pub use rekey::{Issued, KeyAndCertificate, ProgramError, Proof};
 pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, RenewalView};
 pub use revoke::RevokeError;
+pub use terminal::TerminalError;
 
 use custody::Vault;
 use password::Passwords;

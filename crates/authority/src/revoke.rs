@@ -6,7 +6,8 @@ use tegata_core::cert::{CertRecord, RevocationReason};
 use tegata_core::id::{CertificateId, Serial};
 use tegata_store::StoreError;
 
-use crate::{Authority, about};
+use crate::Authority;
+use crate::terminal::revoke_one;
 
 /// Why nothing was revoked.
 #[derive(Debug, thiserror::Error)]
@@ -52,16 +53,10 @@ impl Authority {
                     cert.id == id || compromised && (comes_from(cert, id, &all) || is_agent(cert) || by_agent)
                 };
                 for cert in all.iter().filter(|cert| concerned(cert)) {
-                    if !tx.revoke(cert.id, revoked.at, reason).await? {
-                        if cert.id == id {
-                            return Err(RevokeError::Already);
-                        }
-                        continue;
-                    }
-                    serials.push(cert.serial);
-                    tx.append_audit(&about(revoked.clone(), cert.serial)).await?;
-                    if tx.erase_bundle(cert.id, erased.at).await? {
-                        tx.append_audit(&about(erased.clone(), cert.serial)).await?;
+                    if revoke_one(tx, cert, reason, (&revoked, &erased)).await? {
+                        serials.push(cert.serial);
+                    } else if cert.id == id {
+                        return Err(RevokeError::Already);
                     }
                 }
                 tx.end_recovery(terminal).await?;

@@ -124,6 +124,15 @@ impl Actor {
     }
 }
 
+/// Whether an actor looks after the terminals of a customer: the operator does, and the customer's own administrators.
+pub fn administers(actor: &Actor, of: CustomerId) -> bool {
+    match actor {
+        Actor::Operator { .. } => true,
+        Actor::User { role: Role::CustomerAdmin, customer, .. } => *customer == of,
+        _ => false,
+    }
+}
+
 /// How far a reader can see. Only [`Actor::scope`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope(Reach);

@@ -36,11 +36,14 @@ pub enum Action {
     RecoveryBegun,
     RecoveryCodeAccepted,
     RecoveryCodeRefused,
+    TerminalRenamed,
+    TerminalRetired,
+    TerminalLost,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 27] = [
+    pub const ALL: [(Self, &'static str); 30] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -68,6 +71,9 @@ impl Action {
         (Self::RecoveryBegun, "recovery.begun"),
         (Self::RecoveryCodeAccepted, "recovery.code-accepted"),
         (Self::RecoveryCodeRefused, "recovery.code-refused"),
+        (Self::TerminalRenamed, "terminal.renamed"),
+        (Self::TerminalRetired, "terminal.retired"),
+        (Self::TerminalLost, "terminal.lost"),
     ];
 
     /// Its word.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::access::{Actor, Role};
+use crate::access::{Actor, administers};
 use crate::id::{ClientNumber, CustomerId, ParseIdError, TerminalId, UserId};
 use crate::renewal::PermitError;
 use crate::secret::{Entropy, Secret, random};
@@ -31,13 +31,7 @@ impl Right {
 
 /// Whether an actor may help a terminal: an administrator of the same customer, or the operator.
 pub fn may_recover(actor: &Actor, terminal: &Terminal) -> Result<Right, PermitError> {
-    match actor {
-        Actor::Operator { .. } => Ok(Right(terminal.id)),
-        Actor::User { role: Role::CustomerAdmin, customer, .. } if *customer == terminal.customer => {
-            Ok(Right(terminal.id))
-        }
-        _ => Err(PermitError::Forbidden),
-    }
+    if administers(actor, terminal.customer) { Ok(Right(terminal.id)) } else { Err(PermitError::Forbidden) }
 }
 
 /// A terminal's number as people say it: `1-2` is the second terminal of the first customer (`u00000001/client0002`).
@@ -164,6 +158,7 @@ impl Recovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Role;
 
     #[test]
     fn a_terminals_number_is_read_as_people_type_it() {

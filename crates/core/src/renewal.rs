@@ -394,7 +394,7 @@ mod tests {
         assert_eq!(refused(&[cut_off(&expired)]), PermitError::Revoked);
         assert_eq!(refused(&[]), PermitError::NeverIssued);
         let retired = Terminal { retired_at: Some(now), ..terminal() };
-        assert!(matches!(ask(&retired, &[expired.clone()]), Err(PermitError::Retired)));
+        assert!(matches!(ask(&retired, std::slice::from_ref(&expired)), Err(PermitError::Retired)));
         let elsewhere = CertRecord { terminal: TerminalId::from_random([2; 16]), ..expired };
         assert_eq!(refused(&[elsewhere]), PermitError::OtherTerminal);
     }

@@ -111,6 +111,21 @@ impl Tx {
         }
     }
 
+    /// Calls a terminal something else.
+    pub async fn rename_terminal(&mut self, terminal: TerminalId, name: &str) -> Result<(), StoreError> {
+        let query = Query::new("UPDATE terminals SET name = $2 WHERE id = $1").bind(terminal).bind(name);
+        match self.execute(query).await? {
+            0 => Err(StoreError::NotFound { what: "terminal" }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a terminal out of service. False when it was before.
+    pub async fn retire_terminal(&mut self, terminal: TerminalId, at: Timestamp) -> Result<bool, StoreError> {
+        let query = Query::new("UPDATE terminals SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL");
+        Ok(self.execute(query.bind(terminal).bind(at)).await? > 0)
+    }
+
     async fn next_client_number(&mut self, customer: CustomerId) -> Result<ClientNumber, StoreError> {
         let query =
             Query::new("SELECT COALESCE(MAX(client_number), 0) + 1 AS next FROM terminals WHERE customer_id = $1")

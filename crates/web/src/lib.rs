@@ -87,7 +87,7 @@ struct Endpoint {
 
 /// Every way in. The coverage test walks this list with every kind of visitor.
 fn endpoints() -> Vec<Endpoint> {
-    use admin::{recovery as help, terminals};
+    use admin::{life, recovery as help, terminals};
     use portal::{bundle, check, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
     vec![
@@ -112,6 +112,8 @@ fn endpoints() -> Vec<Endpoint> {
         entry("POST", "/admin/terminals/{client}/recovery", post(help::begin)),
         entry("GET", "/admin/terminals/{client}/bundle.p12", get(help::download)),
         entry("POST", "/admin/terminals/{client}/password", post(help::reveal)),
+        entry("POST", "/admin/terminals/{client}/name", post(life::rename)),
+        entry("POST", "/admin/terminals/{client}/end", post(life::end)),
         entry("GET", "/recovery", get(recovery::show)),
         entry("POST", "/recovery", post(recovery::submit)),
         entry("GET", "/recovery/bundle.p12", get(recovery::download)),

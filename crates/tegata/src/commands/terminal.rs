@@ -1,4 +1,4 @@
-//! `tegata terminal add | invite | recover | list | show`
+//! `tegata terminal add | invite | recover | rename | lost | retire | list | show`
 
 use std::path::Path;
 
@@ -50,6 +50,33 @@ pub enum Command {
         /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
         terminal: TerminalName,
         /// Why, for the operation log: who called, and how you know that it was them.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Call a terminal something else; its certificates stay as they are.
+    #[command(after_help = "Example:\n  tegata terminal rename u00000001/client0001 --name 会計")]
+    Rename {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
+        terminal: TerminalName,
+        /// The new name.
+        #[arg(long)]
+        name: String,
+    },
+    /// A terminal is lost or stolen: revoke all its certificates (key-compromise), end its logins and codes. Nobody but you can give it another.
+    #[command(after_help = "Example:\n  tegata terminal lost u00000001/client0001 --reason \"stolen from the car\"")]
+    Lost {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
+        terminal: TerminalName,
+        /// Why, for the operation log.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Take a terminal out of service for good: revoke all its certificates (cessation-of-operation). It gets no other.
+    #[command(after_help = "Example:\n  tegata terminal retire u00000001/client0001 --reason \"PC given back\"")]
+    Retire {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
+        terminal: TerminalName,
+        /// Why, for the operation log.
         #[arg(long)]
         reason: String,
     },
@@ -112,6 +139,9 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
         }
         Command::Invite { terminal, minutes, approval } => invite(path, out, terminal, minutes, approval).await?,
         Command::Recover { terminal, reason } => recover(path, out, terminal, &reason).await?,
+        Command::Rename { terminal, name } => rename(path, out, terminal, &name).await?,
+        Command::Lost { terminal, reason } => end(path, out, terminal, (&reason, true)).await?,
+        Command::Retire { terminal, reason } => end(path, out, terminal, (&reason, false)).await?,
         Command::List { customer } => {
             let store = deployment::register(&deployment::config(path)?).await?;
             let terminals = store.reader().terminals(actor.scope(), customer).await?;
@@ -157,6 +187,36 @@ async fn invite(path: &Path, out: Out, terminal: TerminalName, minutes: u32, app
     whole["server"] = json!(url);
     whole["ca_fingerprint"] = json!(root.to_string());
     authority.close().await;
+    Ok(out.say(&text, &whole)?)
+}
+
+async fn rename(path: &Path, out: Out, terminal: TerminalName, name: &str) -> anyhow::Result<()> {
+    let (_, authority) = deployment::open(path).await?;
+    let before = terminal.find(authority.reader()).await?;
+    let done = authority.rename_terminal(&deployment::operator(), &before, name).await;
+    let after = terminal.find(authority.reader()).await;
+    authority.close().await;
+    done.with_context(|| format!("{} keeps its name", before.name))?;
+    let after = after?;
+    Ok(out.say(&format!("{} is now called {}", before.name, after.name), &value(&after))?)
+}
+
+/// Reports a terminal lost, or retires it.
+async fn end(path: &Path, out: Out, terminal: TerminalName, (reason, lost): (&str, bool)) -> anyhow::Result<()> {
+    let (_, authority) = deployment::open(path).await?;
+    let found = terminal.find(authority.reader()).await?;
+    let actor = deployment::operator();
+    let done = match lost {
+        true => authority.report_lost(&actor, &found, reason).await,
+        false => authority.retire_terminal(&actor, &found, reason).await,
+    };
+    authority.close().await;
+    let serials = done.with_context(|| format!("{} stays as it is", found.name))?;
+    let serials: Vec<String> = serials.iter().map(ToString::to_string).collect();
+    let what = if lost { "is reported lost" } else { "is out of service" };
+    let text = format!("{}/{} {} {what}; revoked: {}", found.customer, found.client, found.name, serials.join(" "));
+    let mut whole = value(&found);
+    whole["revoked"] = json!(serials);
     Ok(out.say(&text, &whole)?)
 }
 

@@ -50,6 +50,24 @@ admin-no-help-revoked = The certificate of this terminal was revoked. It may be 
 admin-no-help-retired = This terminal is out of service. To use it again, please contact the support.
 admin-no-help-empty = This terminal never had a certificate. Please contact the support.
 
+admin-life-title = Name and end of service
+admin-name = Terminal name
+admin-name-hint = Up to 40 characters. A name that says where it stands or who uses it keeps terminals from being mixed up.
+admin-name-button = Change the name
+admin-name-needed = Please give a name of at most 40 characters.
+admin-end-title = Cut it off
+admin-end-lead = It cannot connect any more from then on. This cannot be taken back.
+admin-end-how = Kind of reason
+admin-end-lost = Lost or stolen
+admin-end-lost-when = Revokes all certificates of this terminal. It cannot be recovered here later on.
+admin-end-retired = Out of service
+admin-end-retired-when = A terminal that is thrown away or given back. Revokes all its certificates and takes it out of service.
+admin-end-button = Cut it off
+admin-end-own = The terminal that you are using cannot be cut off from here. Please do it from another one.
+admin-end-already = This terminal is out of service already.
+admin-sure = Cut off “{ $terminal }”
+admin-sure-needed = Please tick the box first and press again.
+
 admin-code-title = Recovery code
 admin-code-where = In the browser of the terminal that cannot connect, have them open { $address } and type these two. The page that comes up there instead of the usual one takes them too.
 admin-code-until = It works until { $until } (Japan time), and for five wrong tries. Do not show it to anybody else.

@@ -48,3 +48,6 @@ log-action-terminal-clone-suspected = Warning: used in two places?
 log-action-recovery-begun = Recovery of a terminal begun
 log-action-recovery-code-accepted = Recovery code accepted
 log-action-recovery-code-refused = Wrong recovery code
+log-action-terminal-renamed = Terminal renamed
+log-action-terminal-retired = Terminal taken out of service
+log-action-terminal-lost = Terminal reported lost or stolen

@@ -44,6 +44,24 @@ admin-no-help-revoked = この端末の証明書は失効（無効化）され�
 admin-no-help-retired = この端末は利用を終えています。もう一度使うときは、お問い合わせの窓口に連絡してください。
 admin-no-help-empty = この端末には、まだ証明書が発行されていません。お問い合わせの窓口に連絡してください。
 
+admin-life-title = 名前の変更・利用の終わり
+admin-name = 端末名
+admin-name-hint = 40文字まで。置き場所や使う人が分かる名前にすると、取り違えを防げます。
+admin-name-button = 名前を変える
+admin-name-needed = 端末名を40文字以内で入力してください。
+admin-end-title = 使えなくする
+admin-end-lead = すぐに接続できなくなります。取り消すことはできません。
+admin-end-how = 理由の種類
+admin-end-lost = 紛失・盗難
+admin-end-lost-when = この端末の証明書をすべて失効（無効化）します。あとからここで復旧することもできません。
+admin-end-retired = 利用の終わり
+admin-end-retired-when = 廃棄や返却など、もう使わない端末です。証明書をすべて失効（無効化）し、利用終了にします。
+admin-end-button = 使えなくする
+admin-end-own = 今お使いの端末は、ここからは使えなくできません。別の端末から行ってください。
+admin-end-already = この端末は、すでに利用を終えています。
+admin-sure = 「{ $terminal }」を使えなくします
+admin-sure-needed = 確認の欄に印を付けてから、もう一度押してください。
+
 admin-code-title = 復旧コード
 admin-code-where = 使えなくなった端末のブラウザーで { $address } を開いて、次の二つを入力してもらってください。いつもの画面を開いたときの案内からも入力できます。
 admin-code-until = { $until } まで使えます。5回間違えると使えなくなります。ほかの人に見せないでください。

@@ -48,3 +48,6 @@ log-action-terminal-clone-suspected = 注意：同じ端末の証明書が二か
 log-action-recovery-begun = 端末の復旧の開始
 log-action-recovery-code-accepted = 復旧コードの確認
 log-action-recovery-code-refused = 復旧コードの間違い
+log-action-terminal-renamed = 端末名の変更
+log-action-terminal-retired = 端末の利用終了
+log-action-terminal-lost = 端末の紛失・盗難の届け出

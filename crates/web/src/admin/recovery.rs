@@ -24,7 +24,7 @@ use crate::visit::Visit;
 
 #[derive(Template)]
 #[template(path = "admin-terminal.html")]
-struct TerminalPage {
+pub(crate) struct TerminalPage {
     f: Frame,
     row: RowOf,
     /// Whether it may be helped at all.
@@ -39,6 +39,10 @@ struct TerminalPage {
     code: Option<(Vec<String>, Moment)>,
     /// Where the code is typed.
     address: String,
+    /// What is wrong with what was sent about its name or its end.
+    pub(crate) life_error: Option<String>,
+    /// Whether the administrator sits at this very terminal.
+    own: bool,
 }
 
 /// A certificate that can be fetched here.
@@ -152,7 +156,7 @@ pub(crate) async fn reveal(
 }
 
 /// The terminal of the administrator's customer with this number.
-async fn find(state: &Shared, login: &LoggedIn, client: &str) -> Result<TerminalView, Failure> {
+pub(crate) async fn find(state: &Shared, login: &LoggedIn, client: &str) -> Result<TerminalView, Failure> {
     let plain = (1..=4).contains(&client.len()) && client.bytes().all(|byte| byte.is_ascii_digit());
     let number = client.parse().ok().filter(|_| plain).and_then(ClientNumber::new).ok_or(Failure::NoSuchPage)?;
     let found = state.authority.terminal_view(&login.session, number).await;
@@ -169,17 +173,29 @@ async fn help(state: &Shared, login: &LoggedIn, view: &TerminalView) -> Result<O
     found.map_err(|error| Failure::internal("looking for what waits for a terminal", &error))
 }
 
-fn terminal(state: &Shared, visit: &Visit, login: &LoggedIn, view: &TerminalView) -> TerminalPage {
+pub(crate) fn terminal(state: &Shared, visit: &Visit, login: &LoggedIn, view: &TerminalView) -> TerminalPage {
     use tegata_core::terminal::Condition;
     let f = Frame::new(&state.portal, visit, "admin-terminal", "admin-terminal-title").of(login);
     let row = RowOf::of(visit.lang, view, state.authority.now());
     let can_help = !matches!(view.condition, Condition::Revoked | Condition::Retired | Condition::Empty);
-    bare(f, row, can_help, &state.portal.own_url)
+    let own = view.terminal.id == login.session.terminal;
+    TerminalPage { own, ..bare(f, row, can_help, &state.portal.own_url) }
 }
 
 fn bare(f: Frame, row: RowOf, can_help: bool, own_url: &str) -> TerminalPage {
     let address = format!("{}/recovery", own_url.trim_end_matches('/'));
-    TerminalPage { f, row, can_help, error: None, reason: String::new(), waits: None, code: None, address }
+    TerminalPage {
+        f,
+        row,
+        can_help,
+        error: None,
+        reason: String::new(),
+        waits: None,
+        code: None,
+        address,
+        life_error: None,
+        own: false,
+    }
 }
 
 #[cfg(test)]
@@ -228,6 +244,9 @@ pub(crate) mod tests {
                 expired(&|page| page.waits = Some(waits(lang, &["abcde", "fghjk", "mnpqr", "23456"]))),
             ),
             ("admin-terminal-revoked".into(), rendered(lang, Condition::Revoked, |_| {})),
+            ("admin-terminal-retired".into(), rendered(lang, Condition::Retired, |_| {})),
+            ("admin-terminal-own".into(), expired(&|page| page.own = true)),
+            ("admin-terminal-unsure".into(), expired(&|page| page.life_error = Some(lang.t("admin-sure-needed")))),
         ]
     }
 
@@ -239,7 +258,10 @@ pub(crate) mod tests {
     fn a_revoked_terminal_has_no_way_to_be_helped_here() {
         assert!(named("admin-terminal").contains("/admin/terminals/2/recovery"));
         assert!(!named("admin-terminal-revoked").contains("/admin/terminals/2/recovery"));
-        assert!(named("admin-terminal-revoked").contains("失効") && !named("admin-terminal").contains("失効"));
+        let condition =
+            |html: &str| html.split_once("id=\"condition\">").map(|(_, rest)| rest.chars().take(2).collect());
+        assert_eq!(condition(&named("admin-terminal-revoked")), Some("失効".to_owned()));
+        assert_eq!(condition(&named("admin-terminal")), Some("期限".to_owned()), "expired is not revoked");
     }
 
     #[test]

@@ -259,3 +259,61 @@ async fn a_search_finds_a_terminal_by_any_scrap() {
     assert_eq!(found(admin.get("/admin/terminals?q=nothing").await), (false, false));
     assert_eq!(admin.get("/admin/terminals?q=%ff").await.status, StatusCode::BAD_REQUEST);
 }
+
+async fn end(admin: &mut Browser, client: u32, fields: &[(&str, &str)]) -> Answer {
+    admin.get(&format!("/admin/terminals/{client}")).await;
+    admin.post(&format!("/admin/terminals/{client}/end"), fields).await
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_reported_lost_opens_nothing_and_is_never_recovered() {
+    let (place, mut admin) = expired().await;
+    let code = code_for(&mut admin, 1).await;
+    let unsure = end(&mut admin, 1, &[("end", "lost"), ("end-reason", "盗難")]).await;
+    assert_eq!(unsure.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let reasonless = end(&mut admin, 1, &[("end", "lost"), ("end-reason", " "), ("sure", "yes")]).await;
+    assert_eq!(reasonless.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let done = end(&mut admin, 1, &[("end", "lost"), ("end-reason", "盗難"), ("sure", "yes")]).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/admin/terminals/1"), "{}", done.text());
+    let revoked = newest(&place, &place.due).await.revoked.map(|(_, reason)| reason.as_str());
+    assert_eq!(revoked, Some("key-compromise"), "an expired one too");
+    assert_eq!(type_code(&mut locked_out(&place), "1-1", &code).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(ask_for_help(&mut admin, 1, "code").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let lost = logged(&place, &place.due, Action::TerminalLost).await;
+    assert_eq!(lost, [(ADMIN.to_owned(), "done".to_owned(), "盗難".to_owned())]);
+    assert_eq!(logged(&place, &place.fresh, Action::TerminalLost).await.len(), 1, "in the administrator's log, too");
+}
+
+#[tokio::test]
+async fn a_retired_terminal_gets_nothing_any_more_and_the_terminal_in_use_cannot_be_taken_away() {
+    let (place, mut admin) = expired().await;
+    let fields = [("end", "retired"), ("end-reason", "廃棄"), ("sure", "yes")];
+    let own = end(&mut admin, 2, &fields).await;
+    assert_eq!(own.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(own.text().contains("別の端末から"));
+    assert_eq!(end(&mut admin, 1, &fields).await.status, StatusCode::SEE_OTHER);
+    assert!(admin.get("/admin/terminals").await.text().contains("利用終了"));
+    let again = end(&mut admin, 1, &fields).await;
+    assert!(again.status == StatusCode::UNPROCESSABLE_ENTITY && again.text().contains("すでに利用を終えています"));
+    assert_eq!(ask_for_help(&mut admin, 1, "code").await.status, StatusCode::FORBIDDEN);
+    let scope = place.operator.scope();
+    let terminal = place.authority.reader().terminal(scope, place.due.terminal).await.expect("read").expect("there");
+    assert!(terminal.retired_at.is_some());
+    let issued = place.authority.issue(&place.operator, &terminal, tegata_authority::IssueOrder::default()).await;
+    assert!(issued.is_err(), "not by the operator either");
+}
+
+#[tokio::test]
+async fn a_terminal_is_called_what_its_administrator_says() {
+    let (place, mut admin) = expired().await;
+    admin.get("/admin/terminals/1").await;
+    for wrong in ["", "  ", &"長".repeat(41)] {
+        let answer = admin.post("/admin/terminals/1/name", &[("name", wrong)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let answer = admin.post("/admin/terminals/1/name", &[("name", "<b>会計</b>")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(admin.get("/admin/terminals").await.text().contains("&#60;b&#62;会計"));
+    let renamed = logged(&place, &place.due, Action::TerminalRenamed).await;
+    assert_eq!(renamed[0].2, "受付1 -> <b>会計</b>");
+}
