@@ -6,11 +6,12 @@ use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
 use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId, UserId};
 use tegata_core::profile::KeyKind;
+use tegata_core::recovery::{Recovery, Way};
 use tegata_core::secret::Secret;
 use tegata_core::time::Timestamp;
 use tegata_store::{
     Database, NewBundle, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, OpenMode, Reader,
-    Store, StoreError, Tx,
+    RecoveryRow, Store, StoreError, Tx,
 };
 use tegata_testkit::Register;
 
@@ -53,6 +54,12 @@ pub fn terminal(customer: u32, index: u8) -> TerminalId {
 
 pub fn terminal_scope(of: u32, index: u8) -> Scope {
     Actor::Terminal { terminal: terminal(of, index), customer: customer(of) }.scope()
+}
+
+/// An administrator of a customer, at a terminal of the same customer.
+pub fn administrator(of: u32, index: u8) -> Actor {
+    let (customer, terminal) = (customer(of), terminal(of, index));
+    Actor::User { user: UserId(1), name: "jimu".into(), role: Role::CustomerAdmin, customer, terminal }
 }
 
 pub fn token(of: u32, index: u8) -> [u8; 32] {
@@ -202,6 +209,15 @@ async fn fill_terminal(tx: &mut Tx, of: u32, index: u8) -> Result<(), StoreError
         expires_at: NOW.plus_seconds(100),
     })
     .await?;
+    let recovery = Recovery {
+        terminal: id,
+        customer: of_customer,
+        way: Way::Code,
+        reason: "期限切れ".into(),
+        expires_at: NOW.plus_seconds(100),
+        failures: 0,
+    };
+    tx.insert_recovery(&RecoveryRow { recovery, code_hash: Some(token(of, index)) }, NOW).await?;
     tx.record_failure("uketsuke", id, NOW).await?;
     tx.append_audit(&entry(of, index, "first")).await?;
     tx.append_audit(&entry(of, index, "second")).await?;

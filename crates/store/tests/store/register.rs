@@ -353,3 +353,49 @@ async fn a_serial_is_known_of_its_own_issuer_and_to_those_who_see_everything() {
     write(&world, move |tx| async move { tx.revoke(id, NOW, reason).await }.boxed()).await.expect("revoked");
     assert_eq!(known(IssuerId(1), cert.serial).await, Some(IssuedSerial { revoked: Some((NOW, reason)) }));
 }
+
+#[tokio::test]
+async fn a_terminal_has_one_recovery_that_is_bound_to_one_browser_and_ends() {
+    use tegata_core::recovery::{Recovery, Way};
+    use tegata_store::RecoveryRow;
+    let world = filled().await;
+    let (first, second) = ([1; 32], [2; 32]);
+    let place = terminal(1, 0);
+    let unit = world.store.write(move |tx| {
+        async move {
+            let until = tx.bind_recovery(place, first, NOW.plus_seconds(500)).await?;
+            let again = tx.bind_recovery(place, second, NOW.plus_seconds(900)).await?;
+            tx.count_wrong_recovery_code(place).await?;
+            let failures = tx.recovery(place).await?.map(|row| row.recovery.failures);
+            Ok::<_, StoreError>((until, again, failures))
+        }
+        .boxed()
+    });
+    let until = NOW.plus_seconds(500);
+    assert_eq!(unit.await, Ok((until, until, Some(1))), "only the first time it is put off");
+    let of_token = |token, at| world.reader.recovery_by_token(token, at);
+    assert_eq!(of_token(first, NOW).await, Ok(None), "another browser has it now");
+    assert!(matches!(of_token(second, until).await, Ok(Some(recovery)) if recovery.terminal == place));
+    assert_eq!(of_token(second, until.plus_seconds(1)).await, Ok(None));
+    let here = Recovery {
+        terminal: place,
+        customer: customer(1),
+        way: Way::Here(tegata_core::id::UserId(1)),
+        reason: "故障".into(),
+        expires_at: until,
+        failures: 0,
+    };
+    let row = RecoveryRow { recovery: here.clone(), code_hash: None };
+    let unit = world.store.write(move |tx| async move { tx.insert_recovery(&row, NOW).await }.boxed());
+    assert_eq!(unit.await, Ok::<_, StoreError>(()));
+    assert_eq!(of_token(second, NOW).await, Ok(None), "the earlier one has ended");
+    assert_eq!(world.reader.recovery(terminal_scope(1, 0), place).await, Ok(Some(here.clone())));
+    assert_eq!(world.reader.recovery(terminal_scope(1, 1), place).await, Ok(None));
+    let stranger = RecoveryRow { recovery: Recovery { customer: customer(2), ..here }, code_hash: None };
+    let unit = world.store.write(move |tx| async move { tx.insert_recovery(&stranger, NOW).await }.boxed());
+    assert!(matches!(unit.await, Err::<(), _>(StoreError::NotFound { .. })));
+    let unit = world.store.write(move |tx| {
+        async move { Ok::<_, StoreError>((tx.end_recovery(place).await?, tx.end_recovery(place).await?)) }.boxed()
+    });
+    assert_eq!(unit.await, Ok((true, false)));
+}

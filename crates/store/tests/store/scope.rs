@@ -64,6 +64,16 @@ async fn owners(reader: &Reader, scope: Scope, ask: &Question) -> Vec<(Option<Cu
     let certificates = certificates.chain(reader.certificate_by_id(scope, id).await.expect("read"));
     let certificates = certificates.chain(reader.certificate_by_serial(scope, new.serial).await.expect("read"));
     let certificates = certificates.chain(reader.certificates_of_terminal(scope, at).await.expect("read"));
+    let certificates = certificates.chain(reader.certificates_of_customer(scope, of).await.expect("read"));
+    let identity = reader.identity(scope, new.fingerprint).await.expect("read").map(|row| row.certificate);
+    let certificates = certificates.chain(identity);
+    for waiting in reader.waiting_certificates(scope, of, NOW).await.expect("read") {
+        let cert = reader.certificate_by_id(fixture::system(), waiting).await.expect("read").expect("there");
+        owners.push((Some(cert.customer), Some(cert.terminal)));
+    }
+    if let Some(recovery) = reader.recovery(scope, at).await.expect("read") {
+        owners.push((Some(recovery.customer), Some(recovery.terminal)));
+    }
     let bundle = reader.open_bundle(scope, at, NOW).await.expect("read").map(|bundle| bundle.certificate);
     owners.extend(certificates.chain(bundle).map(|row| (Some(row.customer), Some(row.terminal))));
     if reader.certificate_der(scope, id).await.expect("read").is_some() {
@@ -91,6 +101,20 @@ proptest! {
             prop_assert_eq!(owner, Some(customer(of)));
             prop_assert!(place.is_none() || place == Some(terminal(of, index)));
         }
+    }
+
+    #[test]
+    fn an_administrator_never_sees_a_row_of_another_customer(of in 1..=2_u32, index in 0..TERMINALS, ask in question()) {
+        let (runtime, world) = shared();
+        let scope = fixture::administrator(of, index).scope();
+        let owners = runtime.block_on(owners(&world.reader, scope, &ask));
+        for (owner, _) in &owners {
+            prop_assert_eq!(*owner, Some(customer(of)));
+        }
+        let asked = (Some(customer(ask.customer)), Some(terminal(ask.customer, ask.index)));
+        let seen = owners.iter().filter(|owner| **owner == asked).count();
+        prop_assert_eq!(seen >= 12, ask.customer == of, "every terminal of the customer's own, and no other");
+        prop_assert!(ask.customer == of || seen == 0);
     }
 
     #[test]
