@@ -10,7 +10,7 @@ use tegata_core::recovery::LONGEST_REASON;
 use tegata_core::terminal::Terminal;
 use tegata_store::{StoreError, Tx};
 
-use crate::{Authority, about};
+use crate::{Authority, AuthorityError, about};
 
 /// The longest name of a terminal, in characters.
 pub(crate) const LONGEST_NAME: usize = 40;
@@ -33,9 +33,15 @@ pub enum TerminalError {
     /// It is out of service already.
     #[error("the terminal is out of service already")]
     Retired,
-    /// The register.
+    /// Something inside.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Internal(#[from] AuthorityError),
+}
+
+impl From<StoreError> for TerminalError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
 }
 
 impl Authority {

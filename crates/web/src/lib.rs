@@ -108,6 +108,7 @@ fn endpoints() -> Vec<Endpoint> {
         entry("GET", "/log", get(log::show)),
         entry("GET", "/admin", get(admin::front)),
         entry("GET", "/admin/terminals", get(terminals::show)),
+        entry("GET", "/admin/terminals.csv", get(terminals::table)),
         entry("GET", "/admin/terminals/{client}", get(help::show)),
         entry("POST", "/admin/terminals/{client}/recovery", post(help::begin)),
         entry("GET", "/admin/terminals/{client}/bundle.p12", get(help::download)),

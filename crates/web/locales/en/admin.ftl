@@ -28,6 +28,7 @@ admin-condition-in-use = In use
 admin-condition-empty = No certificate
 admin-condition-retired = Out of service
 admin-print = Print this list
+admin-csv = Save for a spreadsheet (CSV)
 admin-back = Back to the terminals
 
 admin-help-title = Give it a new certificate

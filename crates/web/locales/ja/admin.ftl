@@ -22,6 +22,7 @@ admin-condition-in-use = 使用中
 admin-condition-empty = 未発行
 admin-condition-retired = 利用終了
 admin-print = この一覧を印刷する
+admin-csv = 表計算用に保存する（CSV）
 admin-back = 端末一覧に戻る
 
 admin-help-title = 新しい証明書を渡す

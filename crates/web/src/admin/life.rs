@@ -72,6 +72,6 @@ fn words(error: TerminalError) -> Result<&'static str, Failure> {
         TerminalError::Name => Ok("admin-name-needed"),
         TerminalError::Reason => Ok("admin-reason-needed"),
         TerminalError::Retired => Ok("admin-end-already"),
-        TerminalError::Store(error) => Err(Failure::internal("changing a terminal", &error)),
+        TerminalError::Internal(error) => Err(Failure::internal("changing a terminal", &error)),
     }
 }

@@ -14,6 +14,7 @@ use crate::error::Failure;
 use crate::form::Fields;
 use crate::frame::{Frame, Moment, page};
 use crate::i18n::Lang;
+use crate::portal::bundle::attachment;
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -98,6 +99,44 @@ pub(crate) async fn show(
     page(StatusCode::OK, &list(f, customer, &views, search, state.authority.now()))
 }
 
+/// `GET /admin/terminals.csv`
+pub(crate) async fn table(State(state): State<Shared>, visit: Visit, Admin(login): Admin) -> Result<Response, Failure> {
+    let views = state.authority.terminals(&login.session).await;
+    let views = views.map_err(|error| Failure::internal("listing terminals", &error))?;
+    let now = state.authority.now();
+    let rows: Vec<RowOf> = views.iter().map(|view| RowOf::of(visit.lang, view, now)).collect();
+    let name = format!("terminals-{}-{}.csv", login.session.customer, now.jst_date());
+    Ok(attachment("text/csv; charset=utf-8", &name, csv(visit.lang, &rows).into_bytes()))
+}
+
+/// RFC 4180, with a byte order mark, so that spreadsheets read it as it is.
+fn csv(lang: Lang, rows: &[RowOf]) -> String {
+    let heads = ["admin-number", "frame-terminal", "admin-condition", "menu-end", "menu-days", "serial"];
+    let head = heads.map(|key| cell(&lang.t(key))).join(",");
+    let line = |row: &RowOf| {
+        let condition = lang.t(&format!("admin-condition-{}", row.condition));
+        let end = row.until.as_ref().map(|end| end.machine.clone());
+        let rest = [Some(condition), end, row.days.clone(), row.serial.clone()].map(Option::unwrap_or_default);
+        [&[row.number.clone(), row.name.clone()][..], &rest]
+            .concat()
+            .iter()
+            .map(|text| cell(text))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let lines = std::iter::once(head).chain(rows.iter().map(line));
+    lines.fold("\u{feff}".to_owned(), |all, line| all + &line + "\r\n")
+}
+
+/// A cell between quotes. What a spreadsheet would take for a formula is kept from that by an apostrophe; `1-2` would be taken for a date, so a
+/// terminal's number has one too.
+fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let looks_like_a_date = text.split('-').count() == 2 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let guard = if formula || looks_like_a_date { "'" } else { "" };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
 fn list(f: Frame, customer: String, views: &[TerminalView], search: String, now: Timestamp) -> TerminalsPage {
     let scrap = search.to_lowercase();
     let rows = views.iter().map(|view| RowOf::of(f.lang, view, now)).filter(|row| row.matches(&scrap)).collect();
@@ -162,6 +201,20 @@ pub(crate) mod tests {
             assert!(html.contains(part), "{part}");
         }
         assert!(!html.contains("失効"), "expired is not revoked");
+    }
+
+    #[test]
+    fn a_spreadsheet_gets_text_and_never_a_formula() {
+        assert_eq!(cell("=1+1"), "\"'=1+1\"");
+        assert_eq!(cell("受付\"1\""), "\"受付\"\"1\"\"\"");
+        assert_eq!((cell("1-2"), cell("")), ("\"'1-2\"".to_owned(), "\"\"".to_owned()));
+        let now = Timestamp::parse("2026-11-24").expect("valid");
+        let row = RowOf::of(Lang::Ja, &view(1, "受付1", Condition::Due, Some("2027-01-21")), now);
+        let text = csv(Lang::Ja, &[row]);
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        assert_eq!(lines[0], "\u{feff}\"端末番号\",\"端末名\",\"状態\",\"有効期限\",\"残り日数\",\"シリアル番号\"");
+        assert_eq!(lines[1], "\"'1-1\",\"受付1\",\"更新できます\",\"2027-01-21T05:00:00Z\",\"残り58日\",\"\"");
+        assert_eq!(lines[2..], [""]);
     }
 
     #[test]

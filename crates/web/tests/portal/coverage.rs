@@ -10,7 +10,7 @@ use crate::est::{agent, enroll, for_names_of, named};
 
 /// The columns: nobody that we know (no certificate, foreign, expired, revoked, unknown to the register); a due terminal before login; the
 /// same after login, with a bundle waiting; its session at another terminal of the customer; its session at another customer's terminal.
-const TABLE: [(&str, &str, [u16; 5]); 31] = [
+const TABLE: [(&str, &str, [u16; 5]); 32] = [
     ("GET", "/", [403, 303, 303, 303, 303]),
     ("GET", "/login", [403, 200, 303, 200, 200]),
     ("POST", "/login", [403, 401, 401, 401, 401]),
@@ -27,6 +27,7 @@ const TABLE: [(&str, &str, [u16; 5]); 31] = [
     ("GET", "/log", [403, 200, 200, 200, 200]),
     ("GET", "/admin", [403, 303, 403, 303, 403]),
     ("GET", "/admin/terminals", [403, 303, 403, 303, 403]),
+    ("GET", "/admin/terminals.csv", [403, 303, 403, 303, 403]),
     ("GET", "/admin/terminals/{client}", [403, 303, 403, 303, 403]),
     ("POST", "/admin/terminals/{client}/recovery", [403, 303, 403, 303, 403]),
     ("GET", "/admin/terminals/{client}/bundle.p12", [403, 303, 403, 303, 403]),
