@@ -5,44 +5,44 @@ use tegata_core::peer::{PeerState, Presented};
 use tegata_core::profile::{KeyKind, Purpose};
 use tegata_pki::key::LeafKey;
 
-use crate::deployment::{Answer, Browser, Deployment, USER};
+use crate::deployment::{ADMIN, Answer, Browser, Deployment, USER};
 use crate::est::{agent, enroll, for_names_of, named};
 
 /// The columns: nobody that we know (no certificate, foreign, expired, revoked, unknown to the register); a due terminal before login; the
-/// same after login, with a bundle waiting; its session at another terminal of the customer; its session at another customer's terminal.
-const TABLE: [(&str, &str, [u16; 5]); 32] = [
-    ("GET", "/", [403, 303, 303, 303, 303]),
-    ("GET", "/login", [403, 200, 303, 200, 200]),
-    ("POST", "/login", [403, 401, 401, 401, 401]),
-    ("GET", "/menu", [403, 303, 200, 303, 403]),
-    ("GET", "/renewal", [403, 303, 200, 303, 403]),
-    ("POST", "/renewal", [403, 303, 303, 303, 403]),
-    ("POST", "/renewal/later", [403, 303, 303, 303, 403]),
-    ("GET", "/renewal/bundle.p12", [403, 303, 200, 303, 403]),
-    ("GET", "/renewal/password", [403, 303, 200, 303, 403]),
-    ("POST", "/renewal/password", [403, 303, 200, 303, 403]),
-    ("POST", "/renewal/password.txt", [403, 303, 200, 303, 403]),
-    ("GET", "/renewal/import", [403, 303, 200, 303, 403]),
-    ("GET", "/check", [403, 200, 200, 200, 200]),
-    ("GET", "/log", [403, 200, 200, 200, 200]),
-    ("GET", "/admin", [403, 303, 403, 303, 403]),
-    ("GET", "/admin/terminals", [403, 303, 403, 303, 403]),
-    ("GET", "/admin/terminals.csv", [403, 303, 403, 303, 403]),
-    ("GET", "/admin/terminals/{client}", [403, 303, 403, 303, 403]),
-    ("POST", "/admin/terminals/{client}/recovery", [403, 303, 403, 303, 403]),
-    ("GET", "/admin/terminals/{client}/bundle.p12", [403, 303, 403, 303, 403]),
-    ("POST", "/admin/terminals/{client}/password", [403, 303, 403, 303, 403]),
-    ("POST", "/admin/terminals/{client}/name", [403, 303, 403, 303, 403]),
-    ("POST", "/admin/terminals/{client}/end", [403, 303, 403, 303, 403]),
-    ("GET", "/recovery", [200, 200, 200, 200, 200]),
-    ("POST", "/recovery", [422, 422, 422, 422, 422]),
-    ("GET", "/recovery/bundle.p12", [403, 403, 403, 403, 403]),
-    ("POST", "/recovery/password", [403, 403, 403, 403, 403]),
-    ("POST", "/language", [303, 303, 303, 303, 303]),
-    ("GET", "/healthz", [200, 200, 200, 200, 200]),
-    ("GET", "/readyz", [200, 200, 200, 200, 200]),
-    ("GET", "/assets/{*path}", [200, 200, 200, 200, 200]),
-    ("POST", "/logout", [403, 303, 303, 303, 403]),
+/// same after login, with a bundle waiting; its session at another terminal of the customer; its session at another customer's terminal; the customer's administrator.
+const TABLE: [(&str, &str, [u16; 6]); 32] = [
+    ("GET", "/", [403, 303, 303, 303, 303, 303]),
+    ("GET", "/login", [403, 200, 303, 200, 200, 303]),
+    ("POST", "/login", [403, 401, 401, 401, 401, 401]),
+    ("GET", "/menu", [403, 303, 200, 303, 403, 200]),
+    ("GET", "/renewal", [403, 303, 200, 303, 403, 200]),
+    ("POST", "/renewal", [403, 303, 303, 303, 403, 303]),
+    ("POST", "/renewal/later", [403, 303, 303, 303, 403, 303]),
+    ("GET", "/renewal/bundle.p12", [403, 303, 200, 303, 403, 200]),
+    ("GET", "/renewal/password", [403, 303, 200, 303, 403, 200]),
+    ("POST", "/renewal/password", [403, 303, 200, 303, 403, 200]),
+    ("POST", "/renewal/password.txt", [403, 303, 200, 303, 403, 200]),
+    ("GET", "/renewal/import", [403, 303, 200, 303, 403, 200]),
+    ("GET", "/check", [403, 200, 200, 200, 200, 200]),
+    ("GET", "/log", [403, 200, 200, 200, 200, 200]),
+    ("GET", "/admin", [403, 303, 403, 303, 403, 303]),
+    ("GET", "/admin/terminals", [403, 303, 403, 303, 403, 200]),
+    ("GET", "/admin/terminals.csv", [403, 303, 403, 303, 403, 200]),
+    ("GET", "/admin/terminals/{client}", [403, 303, 403, 303, 403, 200]),
+    ("POST", "/admin/terminals/{client}/recovery", [403, 303, 403, 303, 403, 400]),
+    ("GET", "/admin/terminals/{client}/bundle.p12", [403, 303, 403, 303, 403, 404]),
+    ("POST", "/admin/terminals/{client}/password", [403, 303, 403, 303, 403, 404]),
+    ("POST", "/admin/terminals/{client}/name", [403, 303, 403, 303, 403, 422]),
+    ("POST", "/admin/terminals/{client}/end", [403, 303, 403, 303, 403, 422]),
+    ("GET", "/recovery", [200, 200, 200, 200, 200, 200]),
+    ("POST", "/recovery", [422, 422, 422, 422, 422, 422]),
+    ("GET", "/recovery/bundle.p12", [403, 403, 403, 403, 403, 403]),
+    ("POST", "/recovery/password", [403, 403, 403, 403, 403, 403]),
+    ("POST", "/language", [303, 303, 303, 303, 303, 303]),
+    ("GET", "/healthz", [200, 200, 200, 200, 200, 200]),
+    ("GET", "/readyz", [200, 200, 200, 200, 200, 200]),
+    ("GET", "/assets/{*path}", [200, 200, 200, 200, 200, 200]),
+    ("POST", "/logout", [403, 303, 303, 303, 403, 303]),
 ];
 
 /// The same for programs: no certificate; one that is worth nothing; a due terminal; a fresh one; another customer's due one; the due
@@ -101,6 +101,8 @@ async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
     let mut inside = due();
     inside.log_in(USER).await;
     inside.post("/renewal", &[]).await;
+    let mut administrator = due();
+    administrator.log_in(ADMIN).await;
     let mut elsewhere = place.browser(&place.fresh);
     let mut other = place.browser(&place.other);
     elsewhere.cookies = inside.cookies.clone();
@@ -117,6 +119,7 @@ async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
         ("at another terminal", 3, elsewhere),
         ("at another customer's terminal", 4, other),
         ("after login", 2, inside),
+        ("as the administrator", 5, administrator),
     ]
 }
 
