@@ -5,6 +5,7 @@ pub mod access;
 pub mod audit;
 pub mod cert;
 pub mod customer;
+pub mod forecast;
 pub mod holiday;
 pub mod id;
 pub mod invitation;

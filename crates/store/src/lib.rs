@@ -12,6 +12,7 @@ mod customers;
 mod database;
 mod db;
 mod error;
+mod forecast;
 mod identities;
 mod invitations;
 mod issuers;

@@ -8,8 +8,8 @@ use tegata_core::time::Timestamp;
 
 use crate::db::Query;
 use crate::{
-    AuditFilter, NewCustomer, OpenMode, Reader, Store, StoreError, Tx, audit, bundles, certificates, sessions, status,
-    trust,
+    AuditFilter, NewCustomer, OpenMode, Reader, Store, StoreError, Tx, audit, bundles, certificates, forecast,
+    sessions, status, trust,
 };
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -80,6 +80,26 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
         let slow = steps.iter().any(|step| step.starts_with("SCAN") || step.contains("TEMP B-TREE"));
         assert!(!slow, "{query:?}: {steps:?}");
     }
+}
+
+#[tokio::test]
+async fn the_forecast_is_counted_from_an_index_at_100_000_certificates() {
+    let (_folder, store) = empty().await;
+    store.write(|tx| fill(tx).boxed()).await.expect("filled");
+    let reader = store.reader();
+    let between = (NOW, NOW.plus_days(tegata_core::time::Days(1100)));
+    let steps = plan(&reader, forecast::endings("x", between, None)).await;
+    let range = "SEARCH c USING COVERING INDEX certificates_ending (not_after>? AND not_after<?)";
+    assert!(steps.iter().any(|step| step == range), "{steps:?}");
+    let system = Actor::System { job: "test" }.scope();
+    let weeks = reader.endings(system, "x", between, None).await.expect("read");
+    // Every second one lives; of those, every 500th was never used, every 250th is superseded, every 1000th is revoked: one in 250.
+    assert_eq!(weeks.iter().map(|(_, ending)| ending.terminals).sum::<u32>(), 50_000 - 400);
+    let terminal = Actor::Terminal {
+        terminal: TerminalId(uuid::Uuid::from_u128(1)),
+        customer: CustomerId::new(1).expect("valid"),
+    };
+    assert!(reader.endings(terminal.scope(), "x", between, None).await.expect("read").is_empty());
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, init, renewal, terminal, user,
+    audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init, renewal, terminal,
+    user,
 };
 
 /// Many short-lived pieces, made on one thread and freed on another: the C library's allocator spends a tenth of a renewal on them.
@@ -57,7 +58,7 @@ enum Command {
     /// People who log in: add, list, show.
     #[command(subcommand)]
     User(user::Command),
-    /// Terminals: add, invite, list, show.
+    /// Terminals: add, invite, recover, rename, lost, retire, list, show.
     #[command(subcommand)]
     Terminal(terminal::Command),
     /// Certificates: issue, list, show, revoke.
@@ -69,6 +70,8 @@ enum Command {
     /// The issuing CAs: list, roll over.
     #[command(subcommand)]
     Ca(ca::Command),
+    /// How many terminals' certificates end in which week, for three years ahead.
+    Forecast(forecast::Args),
     /// When programs renew: advise, list, withdraw.
     #[command(subcommand)]
     Renewal(renewal::Command),
@@ -114,6 +117,7 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::Cert(command) => cert::run(command, config, out).await?,
         Command::Enrollment(command) => enrollment::run(command, config, out).await?,
         Command::Ca(command) => ca::run(command, config, out).await?,
+        Command::Forecast(args) => forecast::run(args, config, out).await?,
         Command::Renewal(command) => renewal::run(command, config, out).await?,
         Command::Audit(command) => return audit::run(command, config, out).await,
         Command::Config(command) => config_command::run(command, config, out)?,

@@ -9,6 +9,7 @@ pub mod customer;
 pub mod demo;
 pub mod doctor;
 pub mod enrollment;
+pub mod forecast;
 pub mod init;
 pub mod renewal;
 pub mod terminal;
