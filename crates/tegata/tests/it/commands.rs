@@ -53,6 +53,44 @@ fn customers_people_and_terminals_are_registered_and_found_again() {
 }
 
 #[test]
+fn a_terminals_life_is_told_by_commands_and_what_cannot_be_is_refused() {
+    let bed = Bed::new();
+    let json = |words: &[&str]| {
+        let (output, text, stderr) = run(&mut bed.command(&[&["--json"], words].concat()));
+        assert!(output.status.success(), "{words:?}: {stderr}");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    json(&["customer", "add", "--code", "103001", "--name", "ひだまりクリニック"]);
+    for name in ["受付1", "診察室"] {
+        json(&["terminal", "add", "--customer", "u00000001", "--name", name]);
+    }
+    let (one, two) = ("u00000001/client0001", "u00000001/client0002");
+    refused(&mut bed.command(&["terminal", "recover", one, "--reason", "x"]), &["受付1", "never had a certificate"]);
+    for (terminal, folder) in [(one, "one"), (two, "two")] {
+        json(&["cert", "issue", terminal, "--out", bed.dir.join(folder).to_str().expect("ASCII"), "--key", "p256"]);
+    }
+    let made = json(&["terminal", "recover", one, "--reason", "期限切れ。折り返し確認済み"]);
+    assert_eq!((made["number"].as_str(), made["code"].as_str().map(str::len)), (Some("1-1"), Some(9)), "{made}");
+    refused(&mut bed.command(&["terminal", "recover", one, "--reason", " "]), &["reason of 1 to 200"]);
+    assert_eq!(json(&["terminal", "rename", one, "--name", "会計"])["name"], "会計");
+    let lost = json(&["terminal", "lost", one, "--reason", "stolen"]);
+    assert_eq!(lost["revoked"].as_array().map(Vec::len), Some(1), "{lost}");
+    refused(&mut bed.command(&["terminal", "recover", one, "--reason", "found"]), &["会計", "revoked"]);
+    json(&["terminal", "retire", two, "--reason", "given back"]);
+    refused(&mut bed.command(&["terminal", "retire", two, "--reason", "again"]), &["out of service already"]);
+    let out = bed.dir.join("three");
+    refused(&mut bed.command(&["cert", "issue", two, "--out", out.to_str().expect("ASCII")]), &["out of service"]);
+    let weeks = json(&["forecast", "--weeks", "3"]);
+    assert_eq!(weeks["weeks"].as_array().map(Vec::len), Some(3));
+    assert_eq!(weeks["weeks"][0]["terminals"], 0);
+    let (_, log, _) = run(&mut bed.command(&["audit", "list"]));
+    for word in ["recovery.begun", "terminal.renamed", "terminal.lost", "terminal.retired", "certificate.revoked"] {
+        assert!(log.contains(word), "{word} is not in {log}");
+    }
+    assert!(!log.contains(made["code"].as_str().expect("a code")), "codes are never logged");
+}
+
+#[test]
 fn wrong_passphrases_and_broken_files_are_told_in_one_sentence() {
     let bed = Bed::new();
     refused(
