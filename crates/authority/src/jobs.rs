@@ -1,5 +1,7 @@
 //! What the service does by itself, at start and every few minutes: forgetting what has lapsed.
 
+use std::sync::atomic::Ordering;
+
 use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::time::Timestamp;
@@ -32,6 +34,7 @@ impl Authority {
     pub async fn sweep(&self) -> Result<usize, AuthorityError> {
         self.0.login_limit.retain_recent();
         self.0.code_limit.retain_recent();
+        self.0.recovery_limit.retain_recent();
         self.0.order_limit.retain_recent();
         let now = self.now();
         let write = self.0.store.write(move |tx| {
@@ -45,16 +48,18 @@ impl Authority {
             })
         });
         let erased = write.await?;
-        if erased > 0 {
+        if erased > 0 || self.0.on_disk.load(Ordering::Relaxed) {
             self.forget_on_disk().await;
         }
         Ok(erased)
     }
 
-    /// What was erased in the register must also leave the journal beside it. A reader may be in the way; then the next sweep with something
-    /// to erase, or closing, does it.
+    /// What was erased in the register must also leave the journal beside it. A reader may be in the way; then the next sweep, or
+    /// closing, does it.
     pub(crate) async fn forget_on_disk(&self) {
-        match self.0.store.checkpoint().await {
+        let done = self.0.store.checkpoint().await;
+        self.0.on_disk.store(!matches!(done, Ok(true)), Ordering::Relaxed);
+        match done {
             Ok(true) => {}
             Ok(false) => tracing::debug!("the journal could not be emptied now"),
             Err(error) => tracing::warn!(%error, "the journal could not be emptied"),

@@ -112,6 +112,9 @@ struct Inner {
     turns: Turns,
     login_turns: Turns,
     code_limit: invite::CodeLimit,
+    recovery_limit: recover::TryLimit,
+    /// Whether what was erased may still be in the journal on the disk.
+    on_disk: std::sync::atomic::AtomicBool,
     order_limit: pickup::OrderLimit,
     /// Building a .p12 is work: never more than two at once, so that a storm of downloads does not keep others from logging in.
     sealing: tokio::sync::Semaphore,
@@ -160,6 +163,8 @@ impl Authority {
             turns,
             login_turns,
             code_limit: invite::code_limit(),
+            recovery_limit: recover::try_limit(),
+            on_disk: std::sync::atomic::AtomicBool::new(false),
             order_limit: pickup::order_limit(),
             sealing,
         }))

@@ -5,15 +5,20 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tegata_core::access::{Actor, household};
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
 use tegata_core::customer::{Customer, check_name};
 use tegata_core::id::{ClientNumber, TerminalId};
-use tegata_core::recovery::{LONGEST_REASON, MINUTES, Recovery, RecoveryCode, TerminalNumber, Way, may_recover};
+use tegata_core::recovery::{
+    LONGEST_REASON, MINUTES, Recovery, RecoveryCode, Right, TRIES, TerminalNumber, Way, may_recover,
+};
 use tegata_core::renewal::{PermitError, recovery_permit};
 use tegata_core::secret::{Secret, random};
 use tegata_core::terminal::{Condition, Terminal};
@@ -24,6 +29,10 @@ use tegata_store::{RecoveryRow, StoreError, Tx};
 use crate::login::token_hash;
 use crate::{Authority, AuthorityError, Bundle, BundleError, BundleFile, RenewError, Session};
 
+const TRIES_OF_ONE: NonZeroU32 = NonZeroU32::new(TRIES).expect("five is not zero");
+/// When a try is forgotten: after the code's time.
+const EACH_TRY: Duration = Duration::from_secs(2 * MINUTES as u64 * 60);
+
 /// A terminal as an administrator's list shows it.
 #[derive(Clone, Debug)]
 pub struct TerminalView {
@@ -31,6 +40,8 @@ pub struct TerminalView {
     pub terminal: Terminal,
     /// How it stands.
     pub condition: Condition,
+    /// Whether it can be helped: [`recovery_permit`] says so.
+    pub recoverable: bool,
     /// Until when it can connect.
     pub until: Option<Timestamp>,
     /// The certificate of people's browsers that ends last, whatever it is worth.
@@ -83,6 +94,12 @@ pub enum RecoverError {
     /// Too many codes were tried from this address.
     #[error("too many codes were tried from this address")]
     TooManyCodes,
+    /// Somebody has typed the code at the terminal and is about to fetch the certificate.
+    #[error("the code before was typed already, and the new certificate can be fetched with it until {until}")]
+    Typed {
+        /// When that ends.
+        until: Timestamp,
+    },
     /// Something inside.
     #[error(transparent)]
     Internal(#[from] AuthorityError),
@@ -147,8 +164,13 @@ impl Authority {
     ) -> TerminalView {
         let profile = &self.0.rules.terminal_profile;
         let (condition, until) = terminal.condition(&all, waits, (&profile.name, profile.renewal_window()), self.now());
-        let last = self.of_browsers(all).into_iter().max_by_key(|cert| (cert.not_after, cert.id));
-        TerminalView { terminal, condition, until, last }
+        let all = self.of_browsers(all);
+        // Anybody's right will do for the question.
+        let right = may_recover(&Actor::Operator { name: String::new() }, &terminal);
+        let permit = right.and_then(|right| recovery_permit(right, &terminal, (&all, waits), self.now()));
+        let recoverable = permit.is_ok();
+        let last = all.into_iter().max_by_key(|cert| (cert.not_after, cert.id));
+        TerminalView { terminal, condition, recoverable, until, last }
     }
 
     /// The certificates that people's browsers show.
@@ -157,64 +179,57 @@ impl Authority {
         all
     }
 
-    /// Makes a code for a terminal that is locked out. An earlier one ends.
+    /// Makes a code for a terminal that is locked out. An earlier one ends; one that was typed already only with `replace`.
     pub async fn make_recovery_code(
         &self,
         helper: &Actor,
         terminal: &Terminal,
-        reason: &str,
+        (reason, replace): (&str, bool),
     ) -> Result<NewRecovery, RecoverError> {
         let code = RecoveryCode::random(&*self.0.entropy);
         let hash = self.recovery_hash(terminal.id, &code);
-        let expires_at = self.begin(helper, terminal, reason, (Way::Code, Some(hash))).await?;
+        let expires_at = self.begin(helper, terminal, (reason, replace), (Way::Code, Some(hash))).await?;
         let number = TerminalNumber { customer: terminal.customer, client: terminal.client };
         Ok(NewRecovery { code, number, expires_at })
     }
 
-    /// Makes the new certificate of a terminal, to be fetched by the administrator who asks. One that waits already is the one.
+    /// Makes the new certificate of a terminal, to be fetched by the administrator who asks: see [`Authority::help`].
     pub async fn recover_here(
         &self,
         session: &Session,
         terminal: &Terminal,
-        reason: &str,
-    ) -> Result<Help, RecoverError> {
+        (reason, replace): (&str, bool),
+    ) -> Result<(), RecoverError> {
         let Actor::User { user, .. } = &session.actor else { return Err(PermitError::Forbidden.into()) };
-        self.begin(&session.actor, terminal, reason, (Way::Here(*user), None)).await?;
-        self.provide(&session.actor, terminal).await?;
-        Ok(self.help(session, terminal.id).await?.ok_or(AuthorityError::Missing("bundle"))?)
+        self.begin(&session.actor, terminal, (reason, replace), (Way::Here(*user), None)).await?;
+        let right = may_recover(&session.actor, terminal)?;
+        self.make_waiting(&session.actor, terminal.id, right).await
     }
 
-    /// Writes down that help begins, after all rules were asked; says until when it counts.
+    /// Writes down that help begins, unless the rules say no; says until when it counts. All is asked and written in one unit of work.
     async fn begin(
         &self,
         helper: &Actor,
         terminal: &Terminal,
-        reason: &str,
+        (reason, replace): (&str, bool),
         (way, code_hash): (Way, Option<[u8; 32]>),
     ) -> Result<Timestamp, RecoverError> {
         let reason = reason.trim();
         check_name(reason, LONGEST_REASON).map_err(|_| RecoverError::Reason)?;
+        let right = may_recover(helper, terminal)?;
         let (now, place) = (self.now(), (terminal.customer, terminal.id));
         let word = if way == Way::Code { "by code" } else { "here" };
-        let mut begun = self.entry(helper, place, Action::RecoveryBegun, format!("{word}: {reason}"));
-        if let Err(refused) = self.recovery_allowed(helper, terminal).await? {
-            begun.outcome = Outcome::Refused;
-            begun.detail = format!("{refused}: {reason}");
-            // A refusal by the rules is written down; somebody else's terminal is not even that.
-            if refused != PermitError::Forbidden {
-                self.append(begun).await?;
-            }
-            return Err(refused.into());
-        }
+        let begun = self.entry(helper, place, Action::RecoveryBegun, format!("{word}: {reason}"));
         let expires_at = now.plus_seconds(MINUTES * 60);
         // Also in the log of the terminal where the helper sits.
-        let there = match helper {
-            Actor::User { terminal: at, .. } if *at != terminal.id => {
-                let detail = format!("for {} {}: {reason}", terminal.client, terminal.name);
-                Some(Entry { terminal: Some(*at), detail, ..begun.clone() })
-            }
+        let at = match helper {
+            Actor::User { terminal: at, .. } => Some(*at),
             _ => None,
         };
+        let there = at.filter(|at| *at != terminal.id).map(|at| {
+            let detail = format!("for {} {}: {reason}", terminal.client, terminal.name);
+            Entry { terminal: Some(at), detail, ..begun.clone() }
+        });
         let recovery = Recovery {
             terminal: terminal.id,
             customer: terminal.customer,
@@ -222,59 +237,53 @@ impl Authority {
             reason: reason.to_owned(),
             expires_at,
             failures: 0,
+            typed: false,
         };
-        let row = RecoveryRow { recovery, code_hash };
+        let row = RecoveryRow { recovery, code_hash, helper: at };
+        let profile = self.0.rules.terminal_profile.name.clone();
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
+                if let Err(refused) = permit(tx, right, row.recovery.terminal, (&profile, now)).await? {
+                    let detail = format!("{refused}: {}", row.recovery.reason);
+                    tx.append_audit(&Entry { outcome: Outcome::Refused, detail, ..begun }).await?;
+                    return Ok(Err(refused.into()));
+                }
+                let earlier = tx.recovery(row.recovery.terminal).await?.map(|row| row.recovery);
+                if let Some(earlier) = earlier.filter(|earlier| earlier.typed && earlier.is_open(now) && !replace) {
+                    return Ok(Err(RecoverError::Typed { until: earlier.expires_at }));
+                }
                 tx.insert_recovery(&row, now).await?;
                 tx.append_audit(&begun).await?;
                 if let Some(there) = there {
                     tx.append_audit(&there).await?;
                 }
-                Ok::<_, StoreError>(())
+                Ok::<_, AuthorityError>(Ok(expires_at))
             })
         });
-        write.await?;
-        Ok(expires_at)
+        write.await?
     }
 
-    async fn recovery_allowed(
-        &self,
-        helper: &Actor,
-        terminal: &Terminal,
-    ) -> Result<Result<(), PermitError>, AuthorityError> {
-        let right = match may_recover(helper, terminal) {
-            Ok(right) => right,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let all = self.0.reader.certificates_of_terminal(helper.scope(), terminal.id).await?;
-        Ok(recovery_permit(right, terminal, &self.of_browsers(all), self.now()).map(|_| ()))
-    }
-
-    /// Sees to it that a bundle waits for the terminal.
-    async fn provide(&self, helper: &Actor, terminal: &Terminal) -> Result<(), RecoverError> {
-        let right = may_recover(helper, terminal)?;
-        self.make_waiting(helper, terminal, right).await
-    }
-
-    async fn make_waiting(
-        &self,
-        actor: &Actor,
-        terminal: &Terminal,
-        right: tegata_core::recovery::Right,
-    ) -> Result<(), RecoverError> {
-        let turn = self.0.turns.of(terminal.id);
+    /// Sees to it that a bundle waits for the terminal. One that a recovery made and that was never used is the one; what somebody has
+    /// fetched by an ordinary renewal, or uses already, is not handed out a second time.
+    async fn make_waiting(&self, actor: &Actor, terminal: TerminalId, right: Right) -> Result<(), RecoverError> {
+        let turn = self.0.turns.of(terminal);
         let _turn = turn.lock().await;
         let scope = Actor::System { job: "recovery" }.scope();
+        let terminal = self.0.reader.terminal(scope, terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
         let all = self.of_browsers(self.0.reader.certificates_of_terminal(scope, terminal.id).await?);
-        let permit = recovery_permit(right, terminal, &all, self.now())?;
-        if self.0.reader.open_bundle(scope, terminal.id, self.now()).await?.is_some() {
-            return Ok(());
+        let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?.map(|row| row.certificate);
+        let permit = recovery_permit(right, &terminal, (&all, waiting.as_ref().map(|cert| cert.id)), self.now())?;
+        if let Some(cert) = waiting {
+            let again = cert.used_at.is_none() && (cert.downloaded_at.is_none() || cert.renewed_from.is_none());
+            if again {
+                return Ok(());
+            }
+            self.erase(actor, &cert, "fetched before, a recovery makes another").await?;
         }
         let customer = self.0.reader.customer(scope, terminal.customer).await?;
         let customer = customer.ok_or(AuthorityError::Missing("customer"))?;
-        let made = self.make(permit, terminal, &customer, None, None).await?;
-        self.keep(made, terminal, &customer, (actor.clone(), None)).await?;
+        let made = self.make(permit, &terminal, &customer, None, None).await?;
+        self.keep(made, &terminal, &customer, (actor.clone(), None)).await?;
         Ok(())
     }
 
@@ -329,6 +338,13 @@ impl Authority {
         let scope = Actor::System { job: "recovery" }.scope();
         let terminal = self.0.reader.terminal_by_client(scope, number.customer, number.client).await?;
         let terminal = terminal.ok_or(RecoverError::WrongCode)?;
+        // Without an open code nothing is written, and each code has tries of its own.
+        let open = self.0.reader.recovery(scope, terminal.id).await?;
+        let open =
+            open.filter(|open| open.way == Way::Code && open.is_open(self.now())).ok_or(RecoverError::WrongCode)?;
+        if self.0.recovery_limit.check_key(&(terminal.id, household(from), open.expires_at)).is_err() {
+            return Err(RecoverError::WrongCode);
+        }
         let token = Secret::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.0.entropy)));
         let try_ = Try {
             terminal: terminal.id,
@@ -344,7 +360,7 @@ impl Authority {
         let write = self.0.store.write(move |tx| Box::pin(try_.settle(tx)));
         let (right, expires_at) = write.await?.ok_or(RecoverError::WrongCode)?;
         let actor = Actor::Recovered { terminal: terminal.id, customer: terminal.customer };
-        self.make_waiting(&actor, &terminal, right).await?;
+        self.make_waiting(&actor, terminal.id, right).await?;
         Ok(Recovered { token, expires_at })
     }
 
@@ -381,6 +397,27 @@ fn recovered_actor(recovery: &Recovery) -> Actor {
     Actor::Recovered { terminal: recovery.terminal, customer: recovery.customer }
 }
 
+pub(crate) type TryLimit = DefaultKeyedRateLimiter<(TerminalId, IpAddr, Timestamp)>;
+
+/// How often one address may try one code.
+pub(crate) fn try_limit() -> TryLimit {
+    RateLimiter::keyed(Quota::with_period(EACH_TRY).expect("not nothing").allow_burst(TRIES_OF_ONE))
+}
+
+/// The rules, asked about what the register says at this moment.
+async fn permit(
+    tx: &mut Tx,
+    right: Right,
+    terminal: TerminalId,
+    (profile, now): (&str, Timestamp),
+) -> Result<Result<(), PermitError>, StoreError> {
+    let row = tx.terminal(terminal).await?.ok_or(StoreError::NotFound { what: "terminal" })?;
+    let mut all = tx.certificates_of_terminal(terminal).await?;
+    all.retain(|cert| cert.profile == profile);
+    let waiting = tx.open_bundle(terminal, now).await?.map(|row| row.certificate.id);
+    Ok(recovery_permit(right, &row, (&all, waiting), now).map(|_| ()))
+}
+
 /// One try to type a code.
 struct Try {
     terminal: TerminalId,
@@ -392,9 +429,9 @@ struct Try {
 impl Try {
     /// Compares where one writes at a time, so that no two tries are compared before the first is counted. A code that is typed for the
     /// first time leaves a full quarter of an hour for the way of the file into the system.
-    async fn settle(self, tx: &mut Tx) -> Result<Option<(tegata_core::recovery::Right, Timestamp)>, AuthorityError> {
+    async fn settle(self, tx: &mut Tx) -> Result<Option<(Right, Timestamp)>, AuthorityError> {
         let Self { terminal, code_hash, token_hash, entry } = self;
-        let Some(RecoveryRow { recovery, code_hash: Some(expected) }) = tx.recovery(terminal).await? else {
+        let Some(RecoveryRow { recovery, code_hash: Some(expected), .. }) = tx.recovery(terminal).await? else {
             return Ok(None);
         };
         let Some(right) = recovery.accept(entry.at) else { return Ok(None) };
@@ -405,7 +442,8 @@ impl Try {
             return Ok(None);
         }
         let expires_at = tx.bind_recovery(terminal, token_hash, entry.at.plus_seconds(MINUTES * 60)).await?;
-        tx.append_audit(&entry).await?;
+        let again = if recovery.typed { ", in another browser than before" } else { "" };
+        tx.append_audit(&Entry { detail: format!("{}{again}", entry.detail), ..entry }).await?;
         Ok(Some((right, expires_at)))
     }
 }

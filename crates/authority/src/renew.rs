@@ -185,7 +185,9 @@ impl Authority {
             self.0.reader.customer(scope, terminal.customer).await?.ok_or(AuthorityError::Missing("customer"))?;
         let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
         if let Some(row) = waiting {
-            let by_user = row.certificate.renewed_from.is_some();
+            let recovery = self.0.reader.recovery(scope, terminal.id).await?;
+            let recovered = row.downloads > 0 || recovery.is_some_and(|recovery| recovery.is_open(self.now()));
+            let by_user = row.certificate.renewed_from.is_some() || recovered;
             if by_user && !replace {
                 return Err(HandoverError::Waits { until: row.expires_at });
             }
@@ -300,6 +302,9 @@ impl Authority {
                 if let Some(entry) = requested {
                     tx.append_audit(&entry).await?;
                 }
+                if matches!(issued.actor, Actor::Operator { .. }) {
+                    tx.block_terminal(terminal_id, None).await?; // whoever may give it another one has done so
+                }
                 let id = record(tx, &leaf, issuer, true, issued).await?;
                 let bundle = NewBundle {
                     certificate: id,
@@ -359,7 +364,10 @@ impl Authority {
             Box::pin(async move {
                 if tx.mark_used(fingerprint, entry.at).await? {
                     tx.append_audit(&entry).await?;
-                    tx.end_recovery(terminal).await?; // it is back
+                    let waiting = tx.open_bundle(terminal, entry.at).await?;
+                    if waiting.is_some_and(|row| row.certificate.fingerprint == fingerprint) {
+                        tx.end_recovery(terminal).await?; // it is back
+                    }
                     let all = tx.certificates_of_terminal(terminal).await?;
                     if is_second_line(&certificate, &all, entry.at) {
                         warn_of_a_copy(terminal, "two lines of certificates are in use");

@@ -7,7 +7,7 @@ use tegata_core::id::{CertificateId, Serial};
 use tegata_store::StoreError;
 
 use crate::Authority;
-use crate::terminal::revoke_one;
+use crate::terminal::{block, revoke_one};
 
 /// Why nothing was revoked.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,7 @@ impl Authority {
                 }
                 tx.end_recovery(terminal).await?;
                 if compromised {
+                    serials.extend(block(tx, terminal, reason, (&revoked, &erased)).await?);
                     tx.delete_sessions_of(terminal).await?;
                     tx.end_invitations(terminal).await?;
                 } else {

@@ -5,7 +5,7 @@ use tegata_core::access::{Actor, administers};
 use tegata_core::audit::{Action, Entry};
 use tegata_core::cert::RevocationReason;
 use tegata_core::customer::check_name;
-use tegata_core::id::Serial;
+use tegata_core::id::{Serial, TerminalId};
 use tegata_core::recovery::LONGEST_REASON;
 use tegata_core::terminal::Terminal;
 use tegata_store::{StoreError, Tx};
@@ -132,6 +132,9 @@ impl Authority {
                 tx.end_invitations(id).await?;
                 tx.end_recovery(id).await?;
                 let mut serials = Vec::new();
+                if why == RevocationReason::KeyCompromise {
+                    serials = block(tx, id, why, (&revoked, &erased)).await?;
+                }
                 for cert in tx.certificates_of_terminal(id).await? {
                     if revoke_one(tx, &cert, why, (&revoked, &erased)).await? {
                         serials.push(cert.serial);
@@ -144,6 +147,27 @@ impl Authority {
         self.forget_on_disk().await;
         Ok(serials)
     }
+}
+
+/// The key of a terminal may be in other hands: nobody recovers it any more, and what waits to be fetched for it is revoked and forgotten,
+/// since whoever had the key may have asked for it. So is what waits because of help that was begun there for other terminals.
+pub(crate) async fn block(
+    tx: &mut Tx,
+    terminal: TerminalId,
+    why: RevocationReason,
+    (revoked, erased): (&Entry, &Entry),
+) -> Result<Vec<Serial>, StoreError> {
+    tx.block_terminal(terminal, Some(revoked.at)).await?;
+    let mut serials = Vec::new();
+    let helped = tx.end_recoveries_from(terminal).await?;
+    for concerned in std::iter::once(terminal).chain(helped) {
+        let Some(row) = tx.open_bundle(concerned, revoked.at).await? else { continue };
+        let at = |entry: &Entry| Entry { terminal: Some(concerned), ..entry.clone() };
+        if revoke_one(tx, &row.certificate, why, (&at(revoked), &at(erased))).await? {
+            serials.push(row.certificate.serial);
+        }
+    }
+    Ok(serials)
 }
 
 /// Revokes a certificate and erases the bundle it may wait in, each with its row in the log. False when it was revoked before.

@@ -56,10 +56,14 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
-/// A name that a person types: 1 to `longest` characters, no control characters, no space at the ends.
+/// A name that a person types: 1 to `longest` characters, none that is invisible or turns others around, no space at the ends.
 pub fn check_name(name: &str, longest: usize) -> Result<(), ParseIdError> {
     let length = name.chars().count();
-    let good = (1..=longest).contains(&length) && !name.chars().any(char::is_control) && name.trim() == name;
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let good = (1..=longest).contains(&length) && !name.chars().any(hidden) && name.trim() == name;
     good.then_some(()).ok_or_else(|| ParseIdError {
         text: name.chars().take(80).collect(),
         expected: "a name (not empty, not too long, no control characters, no space at either end)",

@@ -11,8 +11,10 @@ use crate::secret::{Entropy, Secret, random};
 use crate::terminal::Terminal;
 use crate::time::Timestamp;
 
-/// How often a wrong code may be tried.
+/// How often a wrong code may be tried from one address.
 pub const TRIES: u32 = 5;
+/// How often from all together. Somebody at one address, who knows no more than a terminal's number, cannot end its codes alone.
+pub const TRIES_IN_ALL: u32 = 20;
 /// For how long a code counts, and for how long a helper can fetch what was made.
 pub const MINUTES: i64 = 15;
 /// The longest reason that is written down, in characters.
@@ -59,7 +61,8 @@ impl FromStr for TerminalNumber {
         let plain: String = text.trim().to_ascii_lowercase().chars().map(narrow).collect();
         let (customer, client) = plain.split_once(['-', '/', ' ']).ok_or_else(wrong)?;
         let number = |text: &str, prefix: &str| {
-            let digits = text.trim().trim_start_matches(prefix);
+            let digits = text.trim();
+            let digits = digits.strip_prefix(prefix).unwrap_or(digits);
             let plain = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
             digits.parse::<u32>().ok().filter(|_| plain)
         };
@@ -141,12 +144,14 @@ pub struct Recovery {
     pub expires_at: Timestamp,
     /// Wrong codes so far.
     pub failures: u32,
+    /// Whether the right code was typed in some browser.
+    pub typed: bool,
 }
 
 impl Recovery {
     /// Whether it still counts.
     pub fn is_open(&self, now: Timestamp) -> bool {
-        now <= self.expires_at && self.failures < TRIES
+        now <= self.expires_at && self.failures < TRIES_IN_ALL
     }
 
     /// What the right code is worth.
@@ -168,7 +173,21 @@ mod tests {
         {
             assert_eq!(read(typed).as_deref(), Some("1-2"), "{typed}");
         }
-        for wrong in ["", "1", "1-", "-2", "0-1", "1-0", "1-10000", "100000000-1", "1-2-3", "一-二", "1-+2"] {
+        for wrong in [
+            "",
+            "1",
+            "1-",
+            "-2",
+            "0-1",
+            "1-0",
+            "1-10000",
+            "100000000-1",
+            "1-2-3",
+            "一-二",
+            "1-+2",
+            "uu1-2",
+            "1-clientclient2",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
@@ -185,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn help_counts_until_its_last_second_and_five_wrong_codes() {
+    fn help_counts_until_its_last_second_and_twenty_wrong_codes() {
         let now = Timestamp(1_000);
         let terminal = TerminalId::from_random([1; 16]);
         let recovery = |way, failures| Recovery {
@@ -195,10 +214,11 @@ mod tests {
             reason: "期限切れ".into(),
             expires_at: now,
             failures,
+            typed: false,
         };
         let accepted = |way, failures, at| recovery(way, failures).accept(at).map(|right| right.terminal());
-        assert_eq!(accepted(Way::Code, 4, now), Some(terminal));
-        assert_eq!(accepted(Way::Code, 5, now), None);
+        assert_eq!(accepted(Way::Code, 19, now), Some(terminal));
+        assert_eq!(accepted(Way::Code, 20, now), None);
         assert_eq!(accepted(Way::Code, 0, Timestamp(1_001)), None);
         assert_eq!(accepted(Way::Here(UserId(1)), 0, now), None);
     }
@@ -213,6 +233,7 @@ mod tests {
             name: "診察室".into(),
             created_at: Timestamp(0),
             retired_at: None,
+            blocked_at: None,
             deferred_on: None,
         };
         let user = |role, of| Actor::User {

@@ -5,7 +5,7 @@ use crate::cert::CertRecord;
 use crate::id::{CertificateId, CustomerId, TerminalId};
 use crate::invitation::Accepted;
 use crate::recovery::Right;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, existing};
 use crate::time::{Days, Timestamp};
 
 /// Where a certificate stands in its life.
@@ -174,12 +174,13 @@ pub fn invitation_permit(_: Accepted, terminal: &Terminal) -> Result<Permit, Per
 }
 
 /// Permission to give a terminal its new certificate although it cannot show the old one: that expired, or is lost with the PC. `all` are
-/// the terminal's certificates of the profile that is asked for. A terminal whose last certificate was revoked is never recovered: it may
-/// be in other hands, and only the operator can give it another. What is left of a certificate that still lives carries over.
+/// the terminal's certificates of the profile that is asked for, and `waiting` the one that can be fetched. A terminal is never recovered
+/// when its key may be in other hands, or when the last certificate that it got was revoked: then only the operator can give it another.
+/// What is left of a certificate that still lives carries over.
 pub fn recovery_permit(
     right: Right,
     terminal: &Terminal,
-    all: &[CertRecord],
+    (all, waiting): (&[CertRecord], Option<CertificateId>),
     now: Timestamp,
 ) -> Result<Permit, PermitError> {
     if right.terminal() != terminal.id || all.iter().any(|cert| cert.terminal != terminal.id) {
@@ -188,7 +189,10 @@ pub fn recovery_permit(
     if terminal.retired_at.is_some() {
         return Err(PermitError::Retired);
     }
-    let last = all.iter().max_by_key(|cert| (cert.not_after, cert.id)).ok_or(PermitError::NeverIssued)?;
+    if terminal.blocked_at.is_some() {
+        return Err(PermitError::Revoked);
+    }
+    let last = existing(all, waiting).max_by_key(|cert| (cert.issued_at, cert.id)).ok_or(PermitError::NeverIssued)?;
     if last.revoked.is_some() {
         return Err(PermitError::Revoked);
     }
@@ -347,6 +351,7 @@ mod tests {
             name: "受付1".into(),
             created_at: Timestamp(0),
             retired_at: None,
+            blocked_at: None,
             deferred_on: None,
         }
     }
@@ -375,14 +380,15 @@ mod tests {
     #[test]
     fn a_terminal_is_recovered_unless_its_last_certificate_was_revoked() {
         let now = Timestamp::parse("2026-11-24").expect("valid");
-        let expired = record("2023-11-01", "2026-11-01");
-        let living = CertRecord { id: CertificateId(2), ..record("2026-01-01", "2029-01-01") };
+        let fetched = |cert: CertRecord| CertRecord { downloaded_at: Some(cert.issued_at), ..cert };
+        let expired = fetched(record("2023-11-01", "2026-11-01"));
+        let living = fetched(CertRecord { id: CertificateId(2), ..record("2026-01-01", "2029-01-01") });
         let reason = crate::cert::RevocationReason::Unspecified;
         let cut_off = |cert: &CertRecord| CertRecord { revoked: Some((now, reason)), ..cert.clone() };
         let ask = |terminal: &Terminal, all: &[CertRecord]| {
             let operator = Actor::Operator { name: "x".into() };
             let right = crate::recovery::may_recover(&operator, terminal).expect("an operator may");
-            recovery_permit(right, terminal, all, now)
+            recovery_permit(right, terminal, (all, None), now)
         };
         let permit = ask(&terminal(), std::slice::from_ref(&expired)).expect("expired ones are");
         assert_eq!((permit.renewed_from(), permit.previous_end()), (None, None));
@@ -393,6 +399,18 @@ mod tests {
         assert_eq!(refused(&[expired.clone(), cut_off(&living)]), PermitError::Revoked);
         assert_eq!(refused(&[cut_off(&expired)]), PermitError::Revoked);
         assert_eq!(refused(&[]), PermitError::NeverIssued);
+        let shorter = fetched(CertRecord { id: CertificateId(3), ..record("2026-06-01", "2026-12-01") });
+        assert_eq!(
+            refused(&[living.clone(), cut_off(&shorter)]),
+            PermitError::Revoked,
+            "the last one is the last that came"
+        );
+        assert!(ask(&terminal(), &[cut_off(&living), shorter]).is_ok());
+        let forgotten = CertRecord { id: CertificateId(4), ..record("2026-10-01", "2029-10-01") };
+        assert_eq!(refused(&[cut_off(&living), forgotten.clone()]), PermitError::Revoked, "it exists nowhere");
+        assert_eq!(refused(&[forgotten]), PermitError::NeverIssued);
+        let blocked = Terminal { blocked_at: Some(now), ..terminal() };
+        assert_eq!(ask(&blocked, &[living.clone()]).map(|_| ()), Err(PermitError::Revoked));
         let retired = Terminal { retired_at: Some(now), ..terminal() };
         assert!(matches!(ask(&retired, std::slice::from_ref(&expired)), Err(PermitError::Retired)));
         let elsewhere = CertRecord { terminal: TerminalId::from_random([2; 16]), ..expired };

@@ -22,6 +22,8 @@ pub struct Terminal {
     pub created_at: Timestamp,
     /// When it was taken out of service; it gets no certificate any more.
     pub retired_at: Option<Timestamp>,
+    /// When it was said that its key may be in other hands. From then on nobody recovers it, until an operator issues it another certificate.
+    pub blocked_at: Option<Timestamp>,
     /// The day (JST) on which somebody last pressed 「あとで」.
     pub deferred_on: Option<Date>,
 }
@@ -91,6 +93,12 @@ impl Condition {
     }
 }
 
+/// Certificates that somebody holds or can fetch. One that nobody fetched and that cannot be fetched any more exists nowhere: its key is
+/// forgotten.
+pub(crate) fn existing(all: &[CertRecord], waiting: Option<CertificateId>) -> impl Iterator<Item = &CertRecord> {
+    all.iter().filter(move |cert| cert.progress() != Progress::Issued || waiting == Some(cert.id))
+}
+
 impl Terminal {
     /// How it stands, and until when it can connect. `all` are its certificates, of which those count that are made by the profile that
     /// people's browsers show; `waiting` is the one that can be fetched.
@@ -101,9 +109,7 @@ impl Terminal {
         (profile, window): (&str, Days),
         now: Timestamp,
     ) -> (Condition, Option<Timestamp>) {
-        // One that nobody fetched and that cannot be fetched any more exists nowhere: its key is forgotten.
-        let exists = |cert: &&CertRecord| cert.progress() != Progress::Issued || waiting == Some(cert.id);
-        let theirs: Vec<&CertRecord> = all.iter().filter(|cert| cert.profile == profile).filter(exists).collect();
+        let theirs: Vec<&CertRecord> = existing(all, waiting).filter(|cert| cert.profile == profile).collect();
         let latest = |counts: &dyn Fn(&CertRecord) -> bool| {
             theirs.iter().copied().filter(|cert| counts(cert)).max_by_key(|cert| (cert.not_after, cert.id))
         };
@@ -114,9 +120,9 @@ impl Terminal {
             return (Condition::Retired, None);
         }
         let Some(newest) = latest(&lives) else {
-            let condition = match latest(&|_| true) {
+            let condition = match theirs.iter().max_by_key(|cert| (cert.issued_at, cert.id)) {
                 None => Condition::Empty,
-                Some(last) if last.revoked.is_some() => Condition::Revoked,
+                Some(last) if last.revoked.is_some() || self.blocked_at.is_some() => Condition::Revoked,
                 Some(_) => Condition::Expired,
             };
             return (condition, None);
@@ -183,6 +189,7 @@ mod tests {
             name: "受付1".into(),
             created_at: Timestamp(0),
             retired_at: None,
+            blocked_at: None,
             deferred_on: None,
         };
         let code = "103001".parse().expect("valid");
@@ -199,6 +206,7 @@ mod tests {
             name: "受付1".into(),
             created_at: Timestamp(0),
             retired_at: None,
+            blocked_at: None,
             deferred_on: None,
         };
         let cert = |id: i64, left: i64, progress: Progress| CertRecord {

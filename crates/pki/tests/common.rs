@@ -72,6 +72,7 @@ pub fn terminal() -> Terminal {
         name: "受付1".into(),
         created_at: Timestamp(0),
         retired_at: None,
+        blocked_at: None,
         deferred_on: None,
     }
 }

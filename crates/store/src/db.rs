@@ -276,7 +276,7 @@ impl Conn {
     /// itself.
     pub(crate) async fn checkpoint(&mut self) -> Result<bool, StoreError> {
         match self {
-            Self::Sqlite(conn) => Ok(sqlite::first_number(conn, "PRAGMA wal_checkpoint(TRUNCATE)")? == 0),
+            Self::Sqlite(conn) => sqlite::checkpoint(conn),
             Self::Postgres(_) => Ok(true),
         }
     }

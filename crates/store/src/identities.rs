@@ -26,7 +26,7 @@ pub struct IdentityRow {
 const SELECT: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, c.key_kind, \
                       c.not_before, c.not_after, c.issued_at, c.renewed_from, c.downloaded_at, c.used_at, c.revoked_at, \
                       c.revocation_reason, COALESCE(c.line, c.id) AS line, c.superseded, t.client_number, t.name AS terminal_name, t.created_at AS terminal_created_at, \
-                      t.retired_at, t.deferred_on, k.code, k.name AS customer_name, k.created_at AS customer_created_at \
+                      t.retired_at, t.blocked_at, t.deferred_on, k.code, k.name AS customer_name, k.created_at AS customer_created_at \
                       FROM certificates c JOIN terminals t ON t.id = c.terminal_id JOIN customers k ON k.id = c.customer_id \
                       WHERE 1 = 1";
 
@@ -40,6 +40,7 @@ fn identity(row: &Row) -> Result<IdentityRow, StoreError> {
         name: row.text("terminal_name")?,
         created_at: row.time("terminal_created_at")?,
         retired_at: row.opt_time("retired_at")?,
+        blocked_at: row.opt_time("blocked_at")?,
         deferred_on: deferred_on.map(|day| day.parse()).transpose().map_err(|_| unreadable("deferred_on"))?,
     };
     let customer = Customer {

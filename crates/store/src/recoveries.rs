@@ -16,10 +16,12 @@ pub struct RecoveryRow {
     pub recovery: Recovery,
     /// The keyed hash of its code.
     pub code_hash: Option<[u8; 32]>,
+    /// The terminal at which the helper sits, where it is one.
+    pub helper: Option<TerminalId>,
 }
 
-const SELECT: &str =
-    "SELECT terminal_id, customer_id, user_id, code_hash, reason, expires_at, failures FROM recoveries WHERE 1 = 1";
+const SELECT: &str = "SELECT terminal_id, customer_id, user_id, code_hash, helper_id, reason, expires_at, failures, \
+                      CAST(CASE WHEN token_hash IS NULL THEN 0 ELSE 1 END AS BIGINT) AS typed FROM recoveries WHERE 1 = 1";
 
 fn recovery(row: &Row) -> Result<RecoveryRow, StoreError> {
     let recovery = Recovery {
@@ -29,8 +31,9 @@ fn recovery(row: &Row) -> Result<RecoveryRow, StoreError> {
         reason: row.text("reason")?,
         expires_at: row.time("expires_at")?,
         failures: row.number("failures")?,
+        typed: row.int("typed")? == 1,
     };
-    Ok(RecoveryRow { recovery, code_hash: row.opt_bytes("code_hash")? })
+    Ok(RecoveryRow { recovery, code_hash: row.opt_bytes("code_hash")?, helper: row.opt_terminal("helper_id")? })
 }
 
 fn of_terminal(terminal: TerminalId) -> Query {
@@ -71,13 +74,14 @@ impl Tx {
             Way::Code => None,
         };
         let query = Query::new(
-            "INSERT INTO recoveries (terminal_id, customer_id, user_id, code_hash, reason, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO recoveries (terminal_id, customer_id, user_id, code_hash, helper_id, reason, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(*terminal)
         .bind(*customer)
         .bind(user)
         .bind(new.code_hash)
+        .bind(new.helper)
         .bind(&**reason)
         .bind(now)
         .bind(*expires_at);
@@ -112,6 +116,12 @@ impl Tx {
     /// Ends the help for a terminal; says whether there was any.
     pub async fn end_recovery(&mut self, terminal: TerminalId) -> Result<bool, StoreError> {
         Ok(self.execute(Query::new("DELETE FROM recoveries WHERE terminal_id = $1").bind(terminal)).await? > 0)
+    }
+
+    /// Ends the help that was begun at a terminal; says for which terminals.
+    pub async fn end_recoveries_from(&mut self, helper: TerminalId) -> Result<Vec<TerminalId>, StoreError> {
+        let query = Query::new("DELETE FROM recoveries WHERE helper_id = $1 RETURNING terminal_id").bind(helper);
+        self.all(query, |row| row.terminal("terminal_id")).await
     }
 
     /// Forgets help that has lapsed; says how much.

@@ -24,8 +24,7 @@ pub struct NewTerminal {
     pub created_at: Timestamp,
 }
 
-const SELECT: &str =
-    "SELECT id, customer_id, client_number, name, created_at, retired_at, deferred_on FROM terminals WHERE 1 = 1";
+const SELECT: &str = "SELECT id, customer_id, client_number, name, created_at, retired_at, blocked_at, deferred_on FROM terminals WHERE 1 = 1";
 
 fn terminal(row: &Row) -> Result<Terminal, StoreError> {
     let deferred_on = row.opt_text("deferred_on")?;
@@ -36,6 +35,7 @@ fn terminal(row: &Row) -> Result<Terminal, StoreError> {
         name: row.text("name")?,
         created_at: row.time("created_at")?,
         retired_at: row.opt_time("retired_at")?,
+        blocked_at: row.opt_time("blocked_at")?,
         deferred_on: deferred_on.map(|day| day.parse().map_err(|_| unreadable("deferred_on"))).transpose()?,
     })
 }
@@ -124,6 +124,12 @@ impl Tx {
     pub async fn retire_terminal(&mut self, terminal: TerminalId, at: Timestamp) -> Result<bool, StoreError> {
         let query = Query::new("UPDATE terminals SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL");
         Ok(self.execute(query.bind(terminal).bind(at)).await? > 0)
+    }
+
+    /// Notes that a terminal's key may be in other hands, or that an operator gave it another certificate since.
+    pub async fn block_terminal(&mut self, terminal: TerminalId, at: Option<Timestamp>) -> Result<(), StoreError> {
+        let query = Query::new("UPDATE terminals SET blocked_at = $2 WHERE id = $1");
+        self.execute(query.bind(terminal).bind(at)).await.map(|_| ())
     }
 
     async fn next_client_number(&mut self, customer: CustomerId) -> Result<ClientNumber, StoreError> {

@@ -35,6 +35,10 @@ pub(crate) async fn admit(State(state): State<Shared>, mut request: Request, nex
         return Failure::Barred(barrier(&peer)).into_response();
     };
     match state.authority.identify(&cert).await {
+        // The register knows of a revocation a moment before the gate's picture does.
+        Ok(Some(identity)) if identity.certificate.revoked.is_some() => {
+            Failure::Barred(Barrier::Revoked).into_response()
+        }
         Ok(Some(identity)) => {
             request.extensions_mut().insert(Admitted { cert, identity });
             next.run(request).await

@@ -385,6 +385,7 @@ pub fn terminal(byte: u8) -> Terminal {
         name: "受付1".into(),
         created_at: Timestamp(0),
         retired_at: None,
+        blocked_at: None,
         deferred_on: None,
     }
 }

@@ -129,6 +129,7 @@ impl Ca {
             name: "受付1".into(),
             created_at: Timestamp(0),
             retired_at: None,
+            blocked_at: None,
             deferred_on: None,
         };
         let permit = operator_permit(&Actor::Operator { name: "test".into() }, &terminal).expect("permitted");

@@ -1,10 +1,12 @@
 -- Help for terminals that are locked out, at most one for each. Either somebody fetches the new certificate elsewhere (`user_id`), or a code is
--- typed at the terminal itself: of the code, only a keyed hash is here. `token_hash` is that of the browser in which it was typed last.
+-- typed at the terminal itself: of the code, only a keyed hash is here. `token_hash` is that of the browser in which it was typed last,
+-- `helper_id` the terminal at which the helper sat, where it was one.
 CREATE TABLE recoveries (
     terminal_id bytea   NOT NULL PRIMARY KEY,
     customer_id bigint NOT NULL,
     user_id     bigint REFERENCES users (id),
     code_hash   bytea   CHECK (octet_length(code_hash) = 32),
+    helper_id   bytea   REFERENCES terminals (id),
     reason      text    NOT NULL COLLATE "C",
     created_at  bigint NOT NULL,
     expires_at  bigint NOT NULL,
@@ -16,3 +18,11 @@ CREATE TABLE recoveries (
 
 CREATE UNIQUE INDEX recoveries_by_token ON recoveries (token_hash) WHERE token_hash IS NOT NULL;
 CREATE INDEX recoveries_by_end ON recoveries (expires_at);
+CREATE INDEX recoveries_by_helper ON recoveries (helper_id) WHERE helper_id IS NOT NULL;
+
+-- When it was said that a terminal's key may be in other hands: nobody recovers it until an operator issues it another certificate.
+ALTER TABLE terminals ADD COLUMN blocked_at bigint;
+UPDATE terminals SET blocked_at = (SELECT MAX(c.revoked_at) FROM certificates c WHERE c.terminal_id = terminals.id
+    AND c.revocation_reason = 'key-compromise')
+    WHERE NOT EXISTS (SELECT 1 FROM certificates n WHERE n.terminal_id = terminals.id AND n.revoked_at IS NULL AND n.issued_at >
+        (SELECT MAX(c.revoked_at) FROM certificates c WHERE c.terminal_id = n.terminal_id AND c.revocation_reason = 'key-compromise'));

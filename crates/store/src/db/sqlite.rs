@@ -29,6 +29,8 @@ const MIGRATIONS: [&str; 5] = [
 const APPLICATION_ID: i64 = 0x5445_4741;
 /// How long to wait for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a checkpoint waits for readers.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(50);
 /// Reads are short and the machine's disk cache is warm; more connections only cost memory.
 const READERS: u32 = 4;
 /// Every text of the request path stays prepared.
@@ -115,6 +117,17 @@ pub(super) fn run(conn: &Connection, text: &'static str) -> Result<(), StoreErro
 /// The number that a statement without values answers with.
 pub(super) fn first_number(conn: &Connection, text: &'static str) -> Result<i64, StoreError> {
     conn.query_row(text, [], |row| row.get(0)).map_err(|error| said(&error))
+}
+
+/// Writes the journal back. A reader in the way is waited for only briefly: meanwhile nobody writes, in any process.
+pub(super) fn checkpoint(conn: &Connection) -> Result<bool, StoreError> {
+    conn.busy_timeout(CHECKPOINT_TIMEOUT).map_err(|error| said(&error))?;
+    let busy = first_number(conn, "PRAGMA wal_checkpoint(TRUNCATE)");
+    conn.busy_timeout(BUSY_TIMEOUT).map_err(|error| said(&error))?;
+    match busy {
+        Err(StoreError::Busy) => Ok(false),
+        busy => Ok(busy? == 0),
+    }
 }
 
 /// A file, and how to get at it.

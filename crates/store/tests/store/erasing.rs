@@ -120,3 +120,16 @@ async fn downloads_and_reveals_are_counted_while_the_bundle_lives() {
     let bundle = world.reader.open_bundle(system(), terminal(1, 0), NOW).await.expect("read");
     assert!(bundle.is_some(), "the unit that failed erased nothing");
 }
+
+#[tokio::test]
+async fn a_reader_in_the_way_of_a_checkpoint_stops_nobody_from_writing() {
+    let world = filled_file().await;
+    let database = world.database();
+    let reader = rusqlite::Connection::open(database.file().expect("a file")).expect("opened");
+    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM terminals").expect("a snapshot");
+    issue(&world.store, new_certificate(1, 0, 5000)).await.expect("issued");
+    assert_eq!(world.store.checkpoint().await, Ok(false), "later");
+    issue(&world.store, new_certificate(1, 1, 5001)).await.expect("issued");
+    reader.execute_batch("COMMIT").expect("ended");
+    assert_eq!(world.store.checkpoint().await, Ok(true));
+}

@@ -216,8 +216,9 @@ async fn fill_terminal(tx: &mut Tx, of: u32, index: u8) -> Result<(), StoreError
         reason: "期限切れ".into(),
         expires_at: NOW.plus_seconds(100),
         failures: 0,
+        typed: false,
     };
-    tx.insert_recovery(&RecoveryRow { recovery, code_hash: Some(token(of, index)) }, NOW).await?;
+    tx.insert_recovery(&RecoveryRow { recovery, code_hash: Some(token(of, index)), helper: Some(id) }, NOW).await?;
     tx.record_failure("uketsuke", id, NOW).await?;
     tx.append_audit(&entry(of, index, "first")).await?;
     tx.append_audit(&entry(of, index, "second")).await?;

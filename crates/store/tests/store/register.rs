@@ -384,14 +384,15 @@ async fn a_terminal_has_one_recovery_that_is_bound_to_one_browser_and_ends() {
         reason: "故障".into(),
         expires_at: until,
         failures: 0,
+        typed: false,
     };
-    let row = RecoveryRow { recovery: here.clone(), code_hash: None };
+    let row = RecoveryRow { recovery: here.clone(), code_hash: None, helper: None };
     let unit = world.store.write(move |tx| async move { tx.insert_recovery(&row, NOW).await }.boxed());
     assert_eq!(unit.await, Ok::<_, StoreError>(()));
     assert_eq!(of_token(second, NOW).await, Ok(None), "the earlier one has ended");
     assert_eq!(world.reader.recovery(terminal_scope(1, 0), place).await, Ok(Some(here.clone())));
     assert_eq!(world.reader.recovery(terminal_scope(1, 1), place).await, Ok(None));
-    let stranger = RecoveryRow { recovery: Recovery { customer: customer(2), ..here }, code_hash: None };
+    let stranger = RecoveryRow { recovery: Recovery { customer: customer(2), ..here }, code_hash: None, helper: None };
     let unit = world.store.write(move |tx| async move { tx.insert_recovery(&stranger, NOW).await }.boxed());
     assert!(matches!(unit.await, Err::<(), _>(StoreError::NotFound { .. })));
     let unit = world.store.write(move |tx| {

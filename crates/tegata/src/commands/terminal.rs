@@ -52,6 +52,9 @@ pub enum Command {
         /// Why, for the operation log: who called, and how you know that it was them.
         #[arg(long)]
         reason: String,
+        /// Also where an earlier code was typed and the certificate is being fetched with it; that ends.
+        #[arg(long)]
+        replace: bool,
     },
     /// Call a terminal something else; its certificates stay as they are.
     #[command(after_help = "Example:\n  tegata terminal rename u00000001/client0001 --name 会計")]
@@ -138,7 +141,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             out.say(&text, &value(&terminal))?;
         }
         Command::Invite { terminal, minutes, approval } => invite(path, out, terminal, minutes, approval).await?,
-        Command::Recover { terminal, reason } => recover(path, out, terminal, &reason).await?,
+        Command::Recover { terminal, reason, replace } => recover(path, out, terminal, (&reason, replace)).await?,
         Command::Rename { terminal, name } => rename(path, out, terminal, &name).await?,
         Command::Lost { terminal, reason } => end(path, out, terminal, (&reason, true)).await?,
         Command::Retire { terminal, reason } => end(path, out, terminal, (&reason, false)).await?,
@@ -220,11 +223,15 @@ async fn end(path: &Path, out: Out, terminal: TerminalName, (reason, lost): (&st
     Ok(out.say(&text, &whole)?)
 }
 
-async fn recover(path: &Path, out: Out, terminal: TerminalName, reason: &str) -> anyhow::Result<()> {
+async fn recover(path: &Path, out: Out, terminal: TerminalName, asked: (&str, bool)) -> anyhow::Result<()> {
     let (checked, authority) = deployment::open(path).await?;
     let terminal = terminal.find(authority.reader()).await?;
-    let made = authority.make_recovery_code(&deployment::operator(), &terminal, reason).await;
+    let made = authority.make_recovery_code(&deployment::operator(), &terminal, asked).await;
     authority.close().await;
+    if let Err(tegata_authority::RecoverError::Typed { .. }) = made {
+        made.context("end that and make another with --replace")?;
+        return Ok(());
+    }
     let made = made.with_context(|| format!("no recovery code for {}", terminal.name))?;
     let address = format!("{}/recovery", checked.config.server.url.trim_end_matches('/'));
     let code = made.code.spoken();

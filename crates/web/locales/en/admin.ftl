@@ -46,6 +46,7 @@ admin-way-here = Fetch it at this terminal
 admin-way-here-when = You can carry it over, on a USB stick for example. You get the certificate file and its password here and import them there.
 admin-help-button = Go on
 admin-help-revoked = The certificate of this terminal was revoked. It may be lost or stolen, so no new one can be given out from here. Please contact the support.
+admin-help-typed = The recovery code was typed at this terminal, and its certificate can be fetched there until { $until } (Japan time). To end that and begin again, press “Go on” once more.
 admin-help-never = This terminal never had a certificate. Please contact the support.
 admin-no-help-revoked = The certificate of this terminal was revoked. It may be lost or stolen, so no new one can be given out from here. To use it again, please contact the support.
 admin-no-help-retired = This terminal is out of service. To use it again, please contact the support.

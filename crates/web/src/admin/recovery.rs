@@ -33,6 +33,8 @@ pub(crate) struct TerminalPage {
     error: Option<String>,
     /// What was written as the reason.
     reason: String,
+    /// Whether asking once more ends what is under way.
+    replace: bool,
     /// What waits to be fetched here.
     waits: Option<Waits>,
     /// A code that was just made: its groups, and until when it counts.
@@ -95,9 +97,10 @@ pub(crate) async fn begin(
 ) -> Result<Response, Failure> {
     let view = find(&state, &login, &client).await?;
     let (session, reason) = (&login.session, fields.text("reason"));
+    let asked = (reason, fields.text("replace") == "yes");
     let done = match fields.text("way") {
-        "here" => state.authority.recover_here(session, &view.terminal, reason).await.map(|_| None),
-        "code" => state.authority.make_recovery_code(&session.actor, &view.terminal, reason).await.map(Some),
+        "here" => state.authority.recover_here(session, &view.terminal, asked).await.map(|()| None),
+        "code" => state.authority.make_recovery_code(&session.actor, &view.terminal, asked).await.map(Some),
         _ => return Err(Failure::BadForm),
     };
     let mut shown = terminal(&state, &visit, &login, &view);
@@ -111,6 +114,10 @@ pub(crate) async fn begin(
         Err(RecoverError::Reason) => shown.error = Some(visit.lang.t("admin-reason-needed")),
         Err(RecoverError::Permit(PermitError::Revoked)) => shown.error = Some(visit.lang.t("admin-help-revoked")),
         Err(RecoverError::Permit(PermitError::NeverIssued)) => shown.error = Some(visit.lang.t("admin-help-never")),
+        Err(RecoverError::Typed { until }) => {
+            shown.error = Some(visit.lang.t1("admin-help-typed", "until", visit.lang.date_time(until)));
+            shown.replace = true;
+        }
         Err(RecoverError::Permit(refused)) => return Err(Failure::Refused(refused)),
         Err(error) => return Err(Failure::internal("recovering a terminal", &error)),
     }
@@ -174,12 +181,10 @@ async fn help(state: &Shared, login: &LoggedIn, view: &TerminalView) -> Result<O
 }
 
 pub(crate) fn terminal(state: &Shared, visit: &Visit, login: &LoggedIn, view: &TerminalView) -> TerminalPage {
-    use tegata_core::terminal::Condition;
     let f = Frame::new(&state.portal, visit, "admin-terminal", "admin-terminal-title").of(login);
     let row = RowOf::of(visit.lang, view, state.authority.now());
-    let can_help = !matches!(view.condition, Condition::Revoked | Condition::Retired | Condition::Empty);
     let own = view.terminal.id == login.session.terminal;
-    TerminalPage { own, ..bare(f, row, can_help, &state.portal.own_url) }
+    TerminalPage { own, ..bare(f, row, view.recoverable, &state.portal.own_url) }
 }
 
 fn bare(f: Frame, row: RowOf, can_help: bool, own_url: &str) -> TerminalPage {
@@ -190,6 +195,7 @@ fn bare(f: Frame, row: RowOf, can_help: bool, own_url: &str) -> TerminalPage {
         can_help,
         error: None,
         reason: String::new(),
+        replace: false,
         waits: None,
         code: None,
         address,

@@ -170,10 +170,11 @@ pub(crate) mod tests {
             name: name.into(),
             created_at: Timestamp(0),
             retired_at: None,
+            blocked_at: None,
             deferred_on: None,
         };
         let until = until.map(|day| Timestamp::parse(day).expect("valid"));
-        TerminalView { terminal, condition, until, last: None }
+        TerminalView { terminal, condition, recoverable: condition == Condition::Expired, until, last: None }
     }
 
     fn rendered(lang: Lang, search: &str) -> String {

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use http::header::SET_COOKIE;
+use http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tegata_authority::{Help, RecoverError};
 use tegata_core::recovery::RecoveryCode;
@@ -75,7 +75,11 @@ pub(crate) async fn submit(
         Err(error) => return Err(Failure::internal("redeeming a recovery code", &error)),
     };
     shown.error = Some(visit.lang.t(words));
-    page(status, &shown)
+    let mut response = page(status, &shown)?;
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    Ok(response)
 }
 
 /// `GET /recovery/bundle.p12`

@@ -112,6 +112,7 @@ impl Deployment {
             peer: Peer { presented, state },
             cookies: BTreeMap::new(),
             token: String::new(),
+            from: None,
         }
     }
 
@@ -261,6 +262,8 @@ pub struct Browser {
     pub peer: Peer,
     pub cookies: BTreeMap<String, String>,
     pub token: String,
+    /// From where it connects.
+    pub from: Option<std::net::SocketAddr>,
 }
 
 impl Browser {
@@ -296,6 +299,9 @@ impl Browser {
         }
         for (name, value) in &self.cookies {
             request = request.header(COOKIE, format!("{name}={value}"));
+        }
+        if let Some(from) = self.from {
+            request = request.extension(from);
         }
         let request = request.extension(self.peer.clone()).body(form.map_or(Body::empty(), Body::from));
         let answer = self.router.clone().oneshot(request.expect("a request")).await.expect("never fails");

@@ -165,7 +165,7 @@ async fn a_revocation_after_the_code_was_typed_shuts_the_browser_out() {
 }
 
 #[tokio::test]
-async fn five_wrong_codes_end_a_code_and_its_terminal_hears_of_each() {
+async fn five_wrong_codes_from_one_address_are_all_it_has_and_twenty_end_a_code() {
     let (place, mut admin) = expired().await;
     let code = code_for(&mut admin, 1).await;
     let wrong = if code == "0000 0000" { "11111111" } else { "00000000" };
@@ -182,8 +182,89 @@ async fn five_wrong_codes_end_a_code_and_its_terminal_hears_of_each() {
     );
     assert_eq!(logged(&place, &place.due, Action::RecoveryCodeRefused).await.len(), 5);
     assert_eq!(newest(&place, &place.due).await.serial, place.due.serial, "nothing was issued");
+    let mut there = locked_out(&place);
+    there.from = Some("192.0.2.7:1".parse().expect("an address"));
+    assert_eq!(type_code(&mut there, "1-1", &code).await.status, StatusCode::SEE_OTHER, "others are not shut out");
+
+    let again = ask_for_help(&mut admin, 1, "code").await;
+    assert!(
+        again.status == StatusCode::UNPROCESSABLE_ENTITY && again.text().contains("name=\"replace\""),
+        "it was typed"
+    );
+    let fields = [("way", "code"), ("reason", "期限切れ"), ("replace", "yes")];
+    let code = admin.post("/admin/terminals/1/recovery", &fields).await.element("recovery-code");
+    assert_eq!(there.get("/recovery/bundle.p12").await.status, StatusCode::FORBIDDEN);
+    for household in 1..=4 {
+        let mut guesser = locked_out(&place);
+        guesser.from = Some(format!("198.51.100.{household}:1").parse().expect("an address"));
+        for _ in 0..5 {
+            type_code(&mut guesser, "1-1", if code == "0000 0000" { "11111111" } else { "00000000" }).await;
+        }
+    }
+    assert_eq!(type_code(&mut there, "1-1", &code).await.status, StatusCode::FORBIDDEN, "twenty in all");
+}
+
+#[tokio::test]
+async fn a_key_in_other_hands_ends_every_way_back_until_the_operator_gives_another_certificate() {
+    let (place, mut admin) = expired().await;
+    ask_for_help(&mut admin, 1, "here").await;
+    let recovered = newest(&place, &place.due).await;
+    let compromised = tegata_core::cert::RevocationReason::KeyCompromise;
+    let revoked = place.authority.revoke(&place.operator, &place.due, compromised).await.expect("revoked");
+    assert!(revoked.contains(&recovered.serial), "what waited goes with it");
+    assert_eq!(admin.get("/admin/terminals/1/bundle.p12").await.status, StatusCode::NOT_FOUND);
+    for way in ["here", "code"] {
+        assert_eq!(ask_for_help(&mut admin, 1, way).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{way}");
+    }
+    let scope = place.operator.scope();
+    let terminal = place.authority.reader().terminal(scope, place.due.terminal).await.expect("read").expect("there");
+    let order = tegata_authority::IssueOrder::default();
+    let given = place.authority.issue(&place.operator, &terminal, order).await.expect("issued");
+    place.authority.handed_over(&place.operator, &given.certificate).await.expect("done");
+    assert_eq!(ask_for_help(&mut admin, 1, "code").await.status, StatusCode::OK, "the operator has settled it");
+}
+
+#[tokio::test]
+async fn a_helpers_terminal_in_other_hands_ends_the_help_that_was_begun_there() {
+    let (place, mut admin) = expired().await;
     let code = code_for(&mut admin, 1).await;
-    assert_eq!(type_code(&mut guesser, "1-1", &code).await.status, StatusCode::SEE_OTHER, "a new code helps");
+    let mut there = locked_out(&place);
+    type_code(&mut there, "1-1", &code).await;
+    let compromised = tegata_core::cert::RevocationReason::KeyCompromise;
+    place.authority.revoke(&place.operator, &place.fresh, compromised).await.expect("revoked");
+    assert_eq!(there.get("/recovery/bundle.p12").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(type_code(&mut there, "1-1", &code).await.status, StatusCode::FORBIDDEN);
+    assert!(newest(&place, &place.due).await.revoked.is_some(), "what waited for it is worth nothing");
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_use_is_not_handed_out_by_a_recovery() {
+    let place = Deployment::new().await;
+    let mut user = place.browser(&place.due);
+    user.log_in(USER).await;
+    user.post("/renewal", &[]).await;
+    let renewed = fetch(&mut user, "/renewal", "/renewal").await;
+    let cert = newest(&place, &place.due).await;
+    place.used(&place.browser(&cert)).await;
+    let mut admin = place.browser(&place.fresh);
+    admin.log_in(ADMIN).await;
+    assert_eq!(ask_for_help(&mut admin, 1, "here").await.status, StatusCode::SEE_OTHER);
+    let recovered = fetch(&mut admin, "/admin/terminals/1", "/admin/terminals/1").await;
+    assert_ne!(renewed, recovered, "a new certificate with a key of its own");
+}
+
+#[tokio::test]
+async fn the_operator_does_not_take_away_what_a_recovery_made() {
+    let (place, mut admin) = expired().await;
+    let code = code_for(&mut admin, 1).await;
+    let mut there = locked_out(&place);
+    type_code(&mut there, "1-1", &code).await;
+    let scope = place.operator.scope();
+    let terminal = place.authority.reader().terminal(scope, place.due.terminal).await.expect("read").expect("there");
+    let order = tegata_authority::IssueOrder::default();
+    let refused = place.authority.issue(&place.operator, &terminal, order).await.map(|_| ());
+    assert!(matches!(refused, Err(tegata_authority::HandoverError::Waits { .. })), "{refused:?}");
+    assert_eq!(there.get("/recovery/bundle.p12").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -199,6 +280,7 @@ async fn a_code_counts_for_its_terminal_for_a_quarter_of_an_hour() {
     }
     place.clock.set(place.clock_now().plus_seconds(15 * 60));
     assert_eq!(type_code(&mut there, "1-1", &code).await.status, StatusCode::SEE_OTHER, "its last second counts");
+    place.clock.set(place.clock_now().plus_seconds(15 * 60 + 1));
     let code = code_for(&mut admin, 1).await;
     place.clock.set(place.clock_now().plus_seconds(15 * 60 + 1));
     assert_eq!(type_code(&mut there, "1-1", &code).await.status, StatusCode::FORBIDDEN);
