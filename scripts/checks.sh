@@ -15,7 +15,9 @@ need() {
 }
 
 WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
+finished=
+# A script that ends before its last line has failed, whoever calls it and however.
+trap 'rm -rf "$WORK"; [ -n "$finished" ] || printf "\n%s ended early\n0 passed, 1 failed\n" "$0"' EXIT
 passed=0
 failed=0
 
@@ -69,6 +71,7 @@ PY
 
 # The last line of a script, and its verdict.
 finish() {
+  finished=yes
   echo
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]

@@ -9,7 +9,8 @@ DIR=${1:?usage: scripts/interop.sh DIR (the folder of a running demo)}
 # shellcheck source=scripts/checks.sh
 source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 PKILINT=${TEGATA_PKILINT_BIN:-/opt/tegata-pkilint/bin}
-need openssl certtool ocsptool certutil vfychain pk12util keytool curl faketime python3 "$PKILINT/lint_pkix_cert"
+TEGATA=${TEGATA:-$(dirname "${BASH_SOURCE[0]}")/../target/debug/tegata}
+need openssl certtool ocsptool certutil crlutil vfychain pk12util keytool curl faketime python3 "$PKILINT/lint_pkix_cert" "$PKILINT/lint_crl"
 
 # ---- the demo's files ----------------------------------------------------------------------------------------------------------------
 
@@ -212,6 +213,72 @@ check "the answer to GET" get "$WORK/status-get.der"
 check "OpenSSL verifies it" says 'leaf-0.pem: good' openssl ocsp -respin "$WORK/status-get.der" -no_nonce -issuer "$ISSUING" -CAfile "$ROOT" -cert "$WORK/leaf-0.pem"
 check "the issuing CA is where its certificates say" bash -c \
   "curl -sS -f \"\$(openssl x509 -in '$WORK/leaf-0.pem' -noout -ext authorityInfoAccess | sed -n 's/ *CA Issuers - URI://p')\" | openssl x509 -inform der | cmp - '$ISSUING'"
+
+echo "--- revocation lists (CRL)"
+FULL=$(json 'demo["crl_url"]')
+fetch() { # URL NAME: NAME.crl in DER, NAME.crl.pem
+  curl -sS -f -o "$WORK/$2.crl" "$1" && openssl crl -inform DER -in "$WORK/$2.crl" -out "$WORK/$2.crl.pem"
+}
+list_lint() { # FILE [ARL]
+  local text profile
+  for profile in PKIX BR; do
+    text=$("$PKILINT/lint_crl" lint -t "${2:-CRL}" -p "$profile" -s WARNING "$1") || true
+    [ -z "$text" ] || { echo "$text" && return 1; }
+  done
+}
+openssl_checks() { # LIST CERT
+  openssl verify -x509_strict -crl_check -attime "$now" -CAfile "$ROOT" -untrusted "$ISSUING" -CRLfile "$1" "$2"
+}
+gnutls_checks() { # LIST CERT
+  cat "$2" "$ISSUING" >"$WORK/chain.pem"
+  certtool --verify --load-ca-certificate "$ROOT" --load-crl "$1" --infile "$WORK/chain.pem"
+}
+# Each certificate's list is fetched from where it says; the full one is for all of them.
+check "the full list is where the demo says" fetch "$FULL" full
+for ((n = 0; n < COUNT; n++)); do
+  state=$(field $n state)
+  cert="$WORK/leaf-$n.pem"
+  check "terminal $n names one list, and it is there" fetch "$(openssl x509 -in "$cert" -noout -ext crlDistributionPoints | sed -n 's/ *URI://p')" "leaf-$n"
+  for list in leaf-$n full; do
+    case $state in
+      revoked)
+        check "OpenSSL: terminal $n is revoked ($list)" refuses 'certificate revoked' openssl_checks "$WORK/$list.crl" "$cert"
+        check "GnuTLS: terminal $n is revoked ($list)" refuses 'certificate chain is revoked' gnutls_checks "$WORK/$list.crl.pem" "$cert"
+        ;;
+      fresh | due)
+        check "OpenSSL: terminal $n is not revoked ($list)" openssl_checks "$WORK/$list.crl" "$cert"
+        check "GnuTLS: terminal $n is not revoked ($list)" says 'Verified\. The certificate is trusted\.' gnutls_checks "$WORK/$list.crl.pem" "$cert"
+        ;;
+    esac
+  done
+done
+check "OpenSSL fetches the list by itself: revoked" refuses 'certificate revoked' openssl verify -crl_check -crl_download -CAfile "$ROOT" -untrusted "$ISSUING" "$WORK/leaf-3.pem"
+check "OpenSSL fetches the list by itself: good" openssl verify -crl_check -crl_download -CAfile "$ROOT" -untrusted "$ISSUING" "$WORK/leaf-1.pem"
+# Two terminals share a shard once in 128 times, five never.
+for ((n = 0; n < COUNT; n++)); do
+  if ! cmp -s "$WORK/leaf-$n.crl" "$WORK/leaf-3.crl"; then other=$WORK/leaf-$n.crl; fi
+done
+check "OpenSSL takes no other shard's list for the revoked one's" refuses 'different CRL scope' openssl_checks "$other" "$WORK/leaf-3.pem"
+for list in full leaf-3 leaf-1; do
+  check "OpenSSL verifies the list's signature ($list)" says 'verify OK' openssl crl -inform DER -in "$WORK/$list.crl" -noout -verify -CAfile "$ISSUING"
+  check "GnuTLS verifies the list's signature ($list)" says 'Verified\. The certificate is trusted\.' certtool --verify-crl --load-ca-certificate "$ISSUING" --infile "$WORK/$list.crl.pem"
+  check "pkilint finds nothing in the list ($list)" list_lint "$WORK/$list.crl"
+done
+check "GnuTLS reads the full list" says 'Revoked certificates \(1\)' certtool --crl-info --inder --infile "$WORK/full.crl"
+check "the reason is told" says 'Key Compromise' openssl crl -inform DER -in "$WORK/full.crl" -noout -text
+check "NSS takes the full list up" crlutil -I -B -i "$WORK/full.crl" -d "$NSS"
+check "NSS refuses the revoked one by it" refuses 'SEC_ERROR_REVOKED_CERTIFICATE|has been revoked' vfychain -d "$NSS" -pp -g leaf -m crl -s requireInfo -u 0 -a "$WORK/leaf-3.pem" "$ISSUING"
+check "NSS accepts the good one by it" says 'Chain is good!' vfychain -d "$NSS" -pp -g leaf -m crl -s requireInfo -u 0 -a "$WORK/leaf-1.pem" "$ISSUING"
+export TEGATA_PASSPHRASE_FILE=$DIR/$(json 'demo["passphrase_file"]')
+check "the command writes the full list" "$TEGATA" --config "$DIR/$(json 'demo["config"]')" ca crl --out "$WORK/written.crl.pem"
+check "OpenSSL refuses the revoked one by that file" refuses 'certificate revoked' openssl_checks "$WORK/written.crl.pem" "$WORK/leaf-3.pem"
+check "OpenSSL accepts the good one by that file" openssl_checks "$WORK/written.crl.pem" "$WORK/leaf-1.pem"
+check "the command writes the root's list" "$TEGATA" --config "$DIR/$(json 'demo["config"]')" ca root-crl --out "$WORK/root.crl.pem"
+cat "$WORK/root.crl.pem" >>"$WORK/written.crl.pem"
+check "OpenSSL accepts the good one by the lists of all CAs" openssl verify -x509_strict -crl_check_all -CAfile "$ROOT" -untrusted "$ISSUING" -CRLfile "$WORK/written.crl.pem" "$WORK/leaf-1.pem"
+check "GnuTLS verifies the signature of the root's list" says 'Verified\. The certificate is trusted\.' certtool --verify-crl --load-ca-certificate "$ROOT" --infile "$WORK/root.crl.pem"
+openssl crl -in "$WORK/root.crl.pem" -outform DER -out "$WORK/root.crl"
+check "pkilint finds nothing in the root's list" list_lint "$WORK/root.crl" ARL
 
 # A certificate that bears the name of our CA but not its signature.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/forged-ca.key" -out "$WORK/forged-ca.pem" -days 2 \

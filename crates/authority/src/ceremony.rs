@@ -16,6 +16,7 @@ use tegata_pki::signer::{Curve, Signer, SoftwareSigner};
 use tegata_store::{NewIssuer, Store, StoreError};
 
 use crate::custody::{self, CustodyError, Passphrase, Sealed, Vault};
+use crate::issue::IssueError;
 use crate::issue::IssuingCa;
 use crate::rollover;
 
@@ -38,6 +39,9 @@ pub enum CeremonyError {
     /// The certificates.
     #[error(transparent)]
     Ca(#[from] CaError),
+    /// The root's list.
+    #[error(transparent)]
+    List(#[from] IssueError),
     /// A key.
     #[error(transparent)]
     Key(#[from] tegata_pki::signer::SignError),

@@ -1,8 +1,9 @@
 //! The issuing CAs before the one that signs. Their certificates count until they expire, and only a responder that the same CA certified may
-//! answer for them (RFC 6960 section 4.2.2.2): so the roll-over keeps their keys, and this opens them, for that and for nothing else. Only
-//! the OCSP responder asks for them. A key that is not there keeps nothing from starting: the operator may have taken it away.
+//! answer for them (RFC 6960 section 4.2.2.2), only it signs its revocation list: so the roll-over keeps their keys, and this opens them, for
+//! that and for nothing else. A key that is not there keeps nothing from starting: the operator may have taken it away.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tegata_core::access::Actor;
 use tegata_pki::issue::Urls;
@@ -38,6 +39,14 @@ pub fn key_file(cert: &IssuerCert) -> String {
     format!("{}.sealed", kept_name(cert))
 }
 
+impl Authority {
+    /// The CAs that speak about their certificates: the one that signs, and these.
+    pub fn with_elders(&self, elders: Vec<IssuingCa>) -> Vec<Arc<IssuingCa>> {
+        let own = Arc::clone(&self.0.ca);
+        std::iter::once(own).chain(elders.into_iter().map(Arc::new)).collect()
+    }
+}
+
 /// Opens the earlier CAs of the register that have not ended, newest first. One whose key does not open is named in the log and left out.
 pub async fn open(authority: &Authority, keys: &Path, pass: &Passphrase) -> Result<Vec<IssuingCa>, StoreError> {
     let (ca, now) = (authority.ca(), authority.now());
@@ -60,7 +69,7 @@ pub async fn open(authority: &Authority, keys: &Path, pass: &Passphrase) -> Resu
             }
             Err(error) => {
                 let (name, file) = (cert.common_name(), key_file(&cert));
-                tracing::warn!(%error, issuer = %name, file, "the status of an earlier CA's certificates is not answered: its key is not at hand");
+                tracing::warn!(%error, issuer = %name, file, "the status of an earlier CA's certificates is not answered, nor is its revocation list signed: its key is not at hand");
             }
         }
     }

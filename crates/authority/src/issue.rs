@@ -1,5 +1,6 @@
 //! The only door to the signing key (docs/ISSUANCE.md). A permit goes in, a linted and signed certificate comes out; its caller records it
-//! with [`record`] in the same unit of work as whatever else belongs to it, and hands nothing out before that unit is committed.
+//! with [`record`] in the same unit of work as whatever else belongs to it, and hands nothing out before that unit is committed. Revocation
+//! lists are signed here too: they say what the register says, and need no row.
 
 use std::net::IpAddr;
 
@@ -12,6 +13,7 @@ use tegata_core::schedule::{self, Request, Validity};
 use tegata_core::secret::{Secret, random};
 use tegata_core::terminal::Subject;
 use tegata_core::time::{Days, Timestamp};
+use tegata_pki::crl::{self, Contents, CrlError};
 use tegata_pki::issue::{self, Host, Leaf, PrepareError, Urls};
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::key::{LeafKey, PublicKey};
@@ -41,12 +43,15 @@ pub struct IssuingCa {
     pub urls: Urls,
 }
 
-/// Why no certificate was made.
+/// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// The certificate would break a rule.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The revocation list would break a rule.
+    #[error(transparent)]
+    List(#[from] CrlError),
     /// The key did not sign.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -70,6 +75,13 @@ pub(crate) struct Order<'a> {
     pub key: &'a PublicKey,
     /// An end chosen by the operator; `None` lets the schedule choose.
     pub end: Option<Timestamp>,
+}
+
+impl IssuingCa {
+    /// Signs a revocation list.
+    pub(crate) fn sign_list(&self, contents: &Contents<'_>) -> Result<Vec<u8>, IssueError> {
+        Ok(crl::prepare(contents)?.sign(&*self.signer)?)
+    }
 }
 
 impl Inner {

@@ -5,6 +5,7 @@ mod advise;
 mod bundle;
 mod enroll;
 mod error;
+mod freshness;
 mod invite;
 mod issue;
 mod keypool;
@@ -18,6 +19,7 @@ mod revoke;
 mod terminal;
 
 pub mod ceremony;
+pub mod crl;
 pub mod custody;
 pub mod elders;
 pub mod jobs;
@@ -43,6 +45,7 @@ pub use advise::{AdviseError, RenewalInfo};
 pub use bundle::{BundleError, BundleFile};
 pub use enroll::{EnrollError, NewUser};
 pub use error::AuthorityError;
+pub use freshness::Freshness;
 pub use invite::{InviteError, NewInvitation};
 pub use issue::{IssueError, IssuingCa, ServerCertificate};
 pub use keypool::KeyPool;
@@ -101,7 +104,7 @@ pub struct Authority(Arc<Inner>);
 struct Inner {
     store: Store,
     reader: Reader,
-    ca: IssuingCa,
+    ca: Arc<IssuingCa>,
     vault: Vault,
     keys: KeyPool,
     rules: Rules,
@@ -152,7 +155,7 @@ impl Authority {
         Self(Arc::new(Inner {
             store,
             reader,
-            ca,
+            ca: Arc::new(ca),
             vault,
             keys,
             rules,

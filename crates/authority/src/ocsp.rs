@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tegata_core::access::Actor;
 use tegata_core::id::{IssuerId, Serial};
@@ -21,7 +20,8 @@ use tegata_pki::signer::SignError;
 use tegata_store::StoreError;
 use tokio::sync::Semaphore;
 
-use crate::{Authority, AuthorityError, IssuingCa};
+use crate::freshness::tag;
+use crate::{Authority, AuthorityError, Freshness, IssuingCa};
 
 /// An answer may be relied on for so long.
 const LIFE_SECONDS: i64 = 2 * 3600;
@@ -55,8 +55,7 @@ struct Inner {
 
 /// A CA and its responder, whose certificate is good for no other CA (RFC 6960 section 4.2.2.2).
 struct Delegation {
-    /// `None` for the CA that signs.
-    elder: Option<IssuingCa>,
+    ca: Arc<IssuingCa>,
     hashes: IssuerHashes,
     responder: RwLock<Arc<Responder>>,
 }
@@ -70,19 +69,6 @@ pub enum Answer {
     Once(Vec<u8>),
     /// No signed answer.
     Refused(Refusal),
-}
-
-/// For how long an answer is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Freshness {
-    /// When it was signed.
-    pub produced_at: Timestamp,
-    /// Until when it may be relied on.
-    pub next_update: Timestamp,
-    /// From when on there is a newer one.
-    pub refreshed_at: Timestamp,
-    /// Differs between any two answers.
-    pub tag: [u8; 16],
 }
 
 /// Signed answers by what is asked, and how often that was thinned out because of a change of the register.
@@ -156,11 +142,11 @@ struct Known {
 }
 
 impl Ocsp {
-    /// Makes a responder's key for the CA that signs and for each of the earlier ones, and has it certified.
-    pub async fn open(authority: Authority, elders: Vec<IssuingCa>) -> Result<Self, AuthorityError> {
-        let mut delegations = Vec::with_capacity(1 + elders.len());
-        for elder in std::iter::once(None).chain(elders.into_iter().map(Some)) {
-            delegations.push(Delegation::open(&authority, elder).await?);
+    /// Makes a responder's key for each of these CAs, first the one that signs ([`Authority::with_elders`]), and has it certified.
+    pub async fn open(authority: Authority, cas: &[Arc<IssuingCa>]) -> Result<Self, AuthorityError> {
+        let mut delegations = Vec::with_capacity(cas.len());
+        for ca in cas {
+            delegations.push(Delegation::open(&authority, Arc::clone(ca)).await?);
         }
         let budget = RateLimiter::direct(Quota::per_second(BUDGET_PER_SECOND));
         let lookups = Semaphore::new(LOOKUPS);
@@ -210,7 +196,7 @@ impl Ocsp {
             delegation.tend(&inner.authority).await?;
         }
         for (name, old) in inner.aging(now) {
-            if old.is_wanted.load(Ordering::Relaxed) && now <= inner.delegations[name.ca].end(&inner.authority) {
+            if old.is_wanted.load(Ordering::Relaxed) && now <= inner.delegations[name.ca].end() {
                 inner.renew(name, &old.certificate).await?;
             } else if now >= old.freshness.next_update {
                 inner.kept.write().expect("nothing panics while holding this lock").answers.remove(&name);
@@ -244,7 +230,7 @@ impl Inner {
     /// has ended, too.
     fn meant_by(&self, request: &Request<'_>, now: Timestamp) -> Option<usize> {
         let is_meant = |ca: &Delegation| request.certificates.iter().all(|asked| ca.hashes.are_meant_by(asked));
-        self.delegations.iter().position(is_meant).filter(|ca| now <= self.delegations[*ca].end(&self.authority))
+        self.delegations.iter().position(is_meant).filter(|ca| now <= self.delegations[*ca].end())
     }
 
     fn find(&self, request: &Request<'_>, now: Timestamp) -> Option<Arc<KeptAnswer>> {
@@ -305,10 +291,8 @@ impl Inner {
         }
         let der = self.respond(name.ca, &[known.single(certificate)], None)?;
         let produced_at = self.authority.now();
-        let mut tag = [0; 16];
-        tag.copy_from_slice(&digest(&SHA256, &der).as_ref()[..16]);
         let refreshed_at = produced_at.plus_seconds(REFRESH_SECONDS).min(known.next_update);
-        let freshness = Freshness { produced_at, next_update: known.next_update, refreshed_at, tag };
+        let freshness = Freshness { produced_at, next_update: known.next_update, refreshed_at, tag: tag(&der) };
         let answer = Answer::Kept(der.into(), freshness);
         let kept = KeptAnswer {
             answer: answer.clone(),
@@ -323,7 +307,7 @@ impl Inner {
 
     async fn look_up(&self, name: Name) -> Result<Known, OcspError> {
         let scope = Actor::System { job: "ocsp" }.scope();
-        let issuer = self.delegations[name.ca].ca(&self.authority).id;
+        let issuer = self.delegations[name.ca].ca.id;
         let asked = async {
             // It is never closed.
             let _turn = self.lookups.acquire().await;
@@ -365,7 +349,7 @@ impl Inner {
     }
 
     fn drop_outdated(&self, revoked: &[(IssuerId, Serial)]) -> Vec<(Name, Arc<KeptAnswer>)> {
-        let place = |issuer| self.delegations.iter().position(|one| one.ca(&self.authority).id == issuer);
+        let place = |issuer| self.delegations.iter().position(|one| one.ca.id == issuer);
         let mut kept = self.kept.write().expect("nothing panics while holding this lock");
         kept.changes += 1;
         let ours = revoked.iter().filter_map(|(issuer, serial)| Some((place(*issuer)?, *serial)));
@@ -384,20 +368,15 @@ impl Inner {
 }
 
 impl Delegation {
-    async fn open(authority: &Authority, elder: Option<IssuingCa>) -> Result<Self, AuthorityError> {
-        let ca = elder.as_ref().unwrap_or(authority.ca());
+    async fn open(authority: &Authority, ca: Arc<IssuingCa>) -> Result<Self, AuthorityError> {
         let hashes = IssuerHashes::of(&ca.cert);
-        let responder = RwLock::new(Arc::new(authority.issue_responder(ca).await?));
-        Ok(Self { elder, hashes, responder })
-    }
-
-    fn ca<'a>(&'a self, authority: &'a Authority) -> &'a IssuingCa {
-        self.elder.as_ref().unwrap_or(authority.ca())
+        let responder = RwLock::new(Arc::new(authority.issue_responder(&ca).await?));
+        Ok(Self { ca, hashes, responder })
     }
 
     /// The CA's last second.
-    fn end(&self, authority: &Authority) -> Timestamp {
-        self.ca(authority).cert.validity().not_after
+    fn end(&self) -> Timestamp {
+        self.ca.cert.validity().not_after
     }
 
     fn responder(&self) -> Arc<Responder> {
@@ -407,8 +386,8 @@ impl Delegation {
     /// Replaces the responder near its end, unless the CA itself ends with it.
     async fn tend(&self, authority: &Authority) -> Result<(), AuthorityError> {
         let end = self.responder().validity().not_after;
-        if authority.now() >= end.plus_days(Days(-RESPONDER_ROOM.0)) && self.end(authority) > end {
-            let fresh = Arc::new(authority.issue_responder(self.ca(authority)).await?);
+        if authority.now() >= end.plus_days(Days(-RESPONDER_ROOM.0)) && self.end() > end {
+            let fresh = Arc::new(authority.issue_responder(&self.ca).await?);
             *self.responder.write().expect("nothing panics while holding this lock") = fresh;
         }
         Ok(())

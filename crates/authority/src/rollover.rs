@@ -38,11 +38,7 @@ pub async fn roll_over(
     let _alone = lock(&folders).await?;
     settle_alone(store, &folders, pass).await?;
     let now = clock.now();
-    let root = read_file(&folders.certificates.join(ROOT_FILE))?;
-    let root_signer = SoftwareSigner::from_pkcs8(custody::open(folders.keys, Sealed::Root, pass)?.expose())?;
-    if root_signer.public_key_der() != root.spki_der() {
-        return Err(CeremonyError::KeyMismatch(Sealed::Root.file_name()));
-    }
+    let (root, root_signer) = open_root(&folders, pass)?;
     let number = store.reader().issuers(actor.scope()).await?.len() + 1;
     let not_after = now.plus_years_jst(ISSUING_YEARS).min(root.validity().not_after);
     let validity = Validity { not_before: now.plus_days(CA_BACKDATE), not_after };
@@ -86,6 +82,19 @@ pub async fn roll_over(
     write.await?;
     settle_alone(store, &folders, pass).await?;
     Ok(issuing)
+}
+
+/// The root's certificate and its key, which must be at hand.
+pub(crate) fn open_root(
+    folders: &Folders<'_>,
+    pass: &Passphrase,
+) -> Result<(IssuerCert, SoftwareSigner), CeremonyError> {
+    let root = read_file(&folders.certificates.join(ROOT_FILE))?;
+    let signer = SoftwareSigner::from_pkcs8(custody::open(folders.keys, Sealed::Root, pass)?.expose())?;
+    if signer.public_key_der() != root.spki_der() {
+        return Err(CeremonyError::KeyMismatch(Sealed::Root.file_name()));
+    }
+    Ok((root, signer))
 }
 
 /// One process at a time rolls over or settles; others wait. Ends with the value.

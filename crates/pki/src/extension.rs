@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 use der::asn1::{Ia5String, Null, ObjectIdentifier, OctetString};
 use der::flagset::FlagSet;
 use der::{Decode, Encode};
+use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
@@ -77,17 +78,37 @@ pub(crate) fn uri(text: &str) -> der::Result<GeneralName> {
     Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(text)?))
 }
 
-/// CRL distribution point and authority information access, each only where an address is configured.
-pub(crate) fn addresses(urls: &Urls) -> der::Result<Vec<Extension>> {
+/// The number of a CRL (RFC 5280 section 5.2.3).
+pub(crate) fn crl_number(number: u64) -> der::Result<Extension> {
+    extension(oid::CRL_NUMBER, false, &number)
+}
+
+/// What a CRL is about when it is not about everything that its CA issued (RFC 5280 section 5.2.5): the end entities whose certificates name
+/// this address.
+pub(crate) fn issuing_distribution_point(address: &str) -> der::Result<Extension> {
+    let value = IssuingDistributionPoint {
+        distribution_point: Some(DistributionPointName::FullName(vec![uri(address)?])),
+        only_contains_user_certs: true,
+        only_contains_ca_certs: false,
+        only_some_reasons: None,
+        indirect_crl: false,
+        only_contains_attribute_certs: false,
+    };
+    extension(oid::ISSUING_DISTRIBUTION_POINT, true, &value)
+}
+
+/// CRL distribution points and authority information access, each only where there is an address. The list of the shard and the
+/// others are not the same one at several places, so each is a point of its own.
+pub(crate) fn addresses(urls: &Urls, shard: Option<String>) -> der::Result<Vec<Extension>> {
     let mut extensions = Vec::new();
-    if !urls.crl.is_empty() {
-        let names = urls.crl.iter().map(|url| uri(url)).collect::<der::Result<_>>()?;
-        let point = DistributionPoint {
-            distribution_point: Some(DistributionPointName::FullName(names)),
-            reasons: None,
-            crl_issuer: None,
+    let lists: Vec<_> = shard.iter().chain(&urls.crl).collect();
+    if !lists.is_empty() {
+        let point = |list: &String| {
+            let name = DistributionPointName::FullName(vec![uri(list)?]);
+            Ok(DistributionPoint { distribution_point: Some(name), reasons: None, crl_issuer: None })
         };
-        extensions.push(extension(oid::CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![point]))?);
+        let points = lists.into_iter().map(point).collect::<der::Result<_>>()?;
+        extensions.push(extension(oid::CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(points))?);
     }
     let ocsp = urls.ocsp.iter().map(|url| (oid::OCSP, url));
     let issuers = urls.issuer.iter().map(|url| (oid::CA_ISSUERS, url));

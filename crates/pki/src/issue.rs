@@ -20,6 +20,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 
+use crate::crl::{self, Shard};
 use crate::issuer::{IssuerCert, IssuerError, fingerprint};
 use crate::key::PublicKey;
 use crate::lint::{self, Broken, Role};
@@ -41,8 +42,11 @@ pub struct CaName {
 /// Addresses that go into certificates: `http:` only, since fetching them must not need a certificate (RFC 5280 section 8).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Urls {
-    /// Where the issuer's revocation list is.
+    /// Where others keep the list of all that the issuer revoked.
     pub crl: Vec<String>,
+    /// Where the issuer's own lists are answered for: the address before [`crl::path`](crate::crl::path). Each certificate names the list of
+    /// its shard.
+    pub crl_base: Option<String>,
     /// Where the issuer's own certificate is.
     pub issuer: Vec<String>,
     /// Where certificate status is answered.
@@ -187,7 +191,7 @@ fn issuing_body(
     let spki = SubjectPublicKeyInfoOwned::from_der(spki)?;
     let mut extensions = ca_extensions(&spki, Some(0))?;
     extensions.push(extension::authority_key_identifier(root.key_identifier())?);
-    extensions.extend(extension::addresses(urls)?);
+    extensions.extend(extension::addresses(urls, None)?);
     Body::under(root, Role::Issuing, serial, validity, ca_name(name)?, spki, extensions)
 }
 
@@ -225,7 +229,7 @@ pub fn prepare(
         extension::subject_key_identifier(spki.subject_public_key.raw_bytes())?,
         extension::authority_key_identifier(issuer.key_identifier())?,
     ];
-    extensions.extend(extension::addresses(urls)?);
+    extensions.extend(extension::addresses(urls, list_of(urls, issuer, request.serial))?);
     let body = Body::under(issuer, Role::Client, request.serial, request.validity, subject, spki, extensions)?;
     let (key_kind, key) = (request.key.kind(), request.key.hash());
     let profile = profile.name.clone();
@@ -257,7 +261,7 @@ pub fn prepare_server(
         extension::subject_key_identifier(spki.subject_public_key.raw_bytes())?,
         extension::authority_key_identifier(issuer.key_identifier())?,
     ];
-    extensions.extend(extension::addresses(urls)?);
+    extensions.extend(extension::addresses(urls, list_of(urls, issuer, serial))?);
     let body = Body::under(issuer, Role::Server, serial, validity, subject, spki, extensions)?;
     Ok(PreparedServer { body, serial, validity })
 }
@@ -283,6 +287,11 @@ pub fn prepare_responder(
     ];
     let body = Body::under(issuer, Role::Responder, serial, validity, subject, spki, extensions)?;
     Ok(PreparedResponder { body, spki_der: spki_der.to_vec(), validity })
+}
+
+/// The address of the list on which a certificate would stand: that of its shard.
+fn list_of(urls: &Urls, issuer: &IssuerCert, serial: Serial) -> Option<String> {
+    urls.crl_base.as_ref().map(|base| format!("{base}{}", crl::path(issuer, Some(Shard::of(serial)))))
 }
 
 fn general_name(host: &Host) -> der::Result<GeneralName> {

@@ -2,6 +2,7 @@
 //! which certificate is decided elsewhere (`tegata_core::renewal`), and arrives here as a `Permit`.
 
 pub mod chain;
+pub mod crl;
 pub mod csr;
 pub mod csrattrs;
 mod extension;
@@ -15,6 +16,7 @@ pub mod oid;
 pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;
+mod reason;
 pub mod signer;
 mod tbs;
 

@@ -1,4 +1,4 @@
-//! The text form of certificates and requests (RFC 7468). Private keys never take this way.
+//! The text form of certificates and revocation lists (RFC 7468). Private keys never take this way.
 
 use der::pem::LineEnding;
 
@@ -11,8 +11,16 @@ const CERTIFICATE: &str = "CERTIFICATE";
 
 /// One certificate as text, with a line end at its end.
 pub fn certificate(der: &[u8]) -> String {
-    der::pem::encode_string(CERTIFICATE, LineEnding::LF, der)
-        .expect("the label is valid and a String grows as far as needed")
+    text(CERTIFICATE, der)
+}
+
+/// One revocation list as text, with a line end at its end.
+pub fn crl(der: &[u8]) -> String {
+    text("X509 CRL", der)
+}
+
+fn text(label: &'static str, der: &[u8]) -> String {
+    der::pem::encode_string(label, LineEnding::LF, der).expect("the label is valid and a String grows as far as needed")
 }
 
 /// All the certificates of a text, in its order; anything else in it is passed over.

@@ -104,6 +104,7 @@ impl Authority {
         let all = |url: &str| vec![url.to_owned()];
         Self::with_urls(Urls {
             crl: all("http://pki.example.jp/issuing.crl"),
+            crl_base: None,
             issuer: all("http://pki.example.jp/issuing.cer"),
             ocsp: all("http://ocsp.example.jp/"),
         })

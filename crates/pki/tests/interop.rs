@@ -93,7 +93,7 @@ pub fn expect(package: &str, program: impl AsRef<OsStr>, arguments: &[&dyn AsRef
 }
 
 pub const OPENSSL: &str = "openssl (Debian package openssl)";
-const GNUTLS: &str = "certtool (Debian package gnutls-bin)";
+pub const GNUTLS: &str = "certtool (Debian package gnutls-bin)";
 pub const FAKETIME: &str = "faketime and certtool (Debian packages faketime and gnutls-bin)";
 const NSS: &str = "certutil, pk12util and vfychain (Debian package libnss3-tools)";
 const JAVA: &str = "keytool (Debian package default-jre-headless)";

@@ -3,6 +3,7 @@
 mod bundles;
 mod certificates;
 mod common;
+mod crl;
 mod identify;
 mod interop;
 mod ocsp;

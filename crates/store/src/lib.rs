@@ -44,7 +44,7 @@ pub use reader::Reader;
 pub use recoveries::RecoveryRow;
 pub use server_certificates::NewServerCertificate;
 pub use sessions::{NewSession, SessionRow};
-pub use status::IssuedSerial;
+pub use status::{IssuedSerial, Revocation, Revocations};
 pub use store::{OpenMode, ServeLock, Store};
 pub use terminals::NewTerminal;
 pub use throttle::Throttle;

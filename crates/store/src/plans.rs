@@ -61,6 +61,13 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
         assert!(steps.contains(&step), "{index}: {steps:?}");
     }
 
+    let since = Timestamp(NOW.0 - 500);
+    let revocations = reader.revocations(system, IssuerId(1), since).await.expect("read");
+    assert_eq!((revocations.ever, revocations.listed.len()), (100, 100));
+    let steps = plan(&reader, status::revocations(IssuerId(1), since)).await;
+    let through_all = |step: &&String| step.contains("certificates") && !step.contains("INDEX certificates_revoked");
+    assert_eq!(steps.iter().find(through_all), None, "only the revoked ones are looked at: {steps:?}");
+
     let terminal = TerminalId(uuid::Uuid::from_u128(77));
     let scope = Actor::Terminal { terminal, customer: CustomerId::new(1).expect("valid") }.scope();
     let log = |scope| audit::listed(scope, &AuditFilter::default(), Some(9), 50);

@@ -102,8 +102,11 @@ pub struct Authority {
     pub key_folder: PathBuf,
     /// Folder of the CA certificates (PEM).
     pub certificate_folder: PathBuf,
-    /// Where others fetch the CRL; goes into each certificate.
+    /// Where else others fetch the full CRL; goes into each certificate.
     pub crl_urls: Vec<String>,
+    /// For how many hours a CRL may be relied on.
+    #[serde(default = "crl_hours")]
+    pub crl_hours: i64,
     /// Where others fetch the issuing CA's certificate; goes into each certificate.
     pub issuer_urls: Vec<String>,
     /// How many keys are kept ready for a click.
@@ -111,6 +114,11 @@ pub struct Authority {
     /// How many certificates one terminal's programs may get within 24 hours.
     #[serde(default = "daily_certificates")]
     pub daily_certificates: u32,
+}
+
+/// Long enough to mend a night's failure, short enough that nobody relies on an old list for long.
+fn crl_hours() -> i64 {
+    24
 }
 
 /// Enough for a terminal with several stores whose agent is being set up, and a stop for a program that has gone wild.
@@ -342,6 +350,9 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     if server.connections == 0 || server.connections_per_address == 0 {
         return wrong("server.connections", &0, "1 or more");
     }
+    if !(2..=168).contains(&config.authority.crl_hours) {
+        return wrong("authority.crl_hours", &config.authority.crl_hours, "2 to 168");
+    }
     if !(1..=30).contains(&config.portal.bundle_days) {
         return wrong("portal.bundle_days", &config.portal.bundle_days, "1 to 30");
     }
@@ -480,6 +491,8 @@ mod tests {
         orca("https://orca.example.jp", "https://orca.example.jp/", "orca.url");
         orca("[\"orca.example.jp\"]", "[]", "orca.hosts");
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
+        refused("# crl_hours = 24", "crl_hours = 1", "authority.crl_hours");
+        refused("# crl_hours = 24", "crl_hours = 169", "authority.crl_hours");
         refused("# [status]\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }

@@ -58,7 +58,7 @@ pub async fn authority_at(
     let settings = &checked.config.authority;
     let (keys, certificates) = (checked.path(&settings.key_folder), checked.path(&settings.certificate_folder));
     let folders = Folders { keys: &keys, certificates: &certificates };
-    let urls = Urls { crl: settings.crl_urls.clone(), issuer: settings.issuer_urls.clone(), ocsp: Vec::new() };
+    let urls = Urls { crl: settings.crl_urls.clone(), issuer: settings.issuer_urls.clone(), ..Urls::default() };
     let opened = ceremony::open(&store, folders, pass, urls, &*clock).await;
     let (mut ca, vault) = opened.map_err(|error| {
         let next = match error {
@@ -70,6 +70,7 @@ pub async fn authority_at(
         anyhow::Error::new(error).context(next)
     })?;
     if let Some(status) = &checked.config.status {
+        ca.urls.crl_base = Some(status.url.clone());
         ca.urls.ocsp.push(format!("{}/ocsp", status.url));
         ca.urls.issuer.push(format!("{}{}", status.url, tegata_web::ca_certificate_path(&ca.cert)));
     }

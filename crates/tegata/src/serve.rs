@@ -11,6 +11,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tegata_authority::Authority;
+use tegata_authority::crl::Crls;
 use tegata_authority::custody::Passphrase;
 use tegata_authority::elders;
 use tegata_authority::ocsp::Ocsp;
@@ -20,6 +21,7 @@ use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Listener};
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
+use tegata_pki::crl;
 use tegata_pki::issuer::IssuerCert;
 use tegata_store::{ServeLock, Store};
 use tegata_web::{Health, HealthCheck, PortalConfig, StatusState, Tile, WebState};
@@ -30,7 +32,7 @@ use crate::config::{Checked, LogFormat, ServerNames};
 use crate::deployment;
 use crate::programs::Programs;
 use crate::system::{SystemClock, SystemEntropy};
-use crate::trust_feed::{TrustFeed, notice_first_use};
+use crate::trust_feed::{Speakers, TrustFeed, notice_first_use};
 
 /// How often lapsed bundles, ended sessions and old failures are swept out.
 const SWEEP: Duration = Duration::from_secs(300);
@@ -73,7 +75,7 @@ pub struct Server {
     listener: Listener,
     programs: Programs,
     operations: Listener,
-    status: Option<(Listener, Ocsp)>,
+    status: Option<(Listener, Speakers)>,
     metrics: PrometheusHandle,
     _lock: ServeLock,
 }
@@ -92,8 +94,8 @@ impl Server {
         let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
         let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
         let status = open_status(&checked, &authority, passphrase).await?;
-        let ocsp = status.as_ref().map(|(_, ocsp)| ocsp.clone());
-        let feed = TrustFeed::start(authority.clone(), max_age, ocsp).await?;
+        let speakers = status.as_ref().map(|(_, speakers)| speakers.clone());
+        let feed = TrustFeed::start(authority.clone(), max_age, speakers).await?;
         let programs = Programs::bind(&checked, &authority, feed.trust()).await?;
         let certificate = Arc::new(server_certificate(&checked, &authority, &settings.names()).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
@@ -139,6 +141,12 @@ impl Server {
         self.operations.local_address()
     }
 
+    /// Where all that the signing CA revoked can be fetched, as certificates and programs name it.
+    pub fn crl_url(&self) -> Option<String> {
+        let base = self.authority.ca().urls.crl_base.as_ref()?;
+        Some(format!("{base}{}", crl::path(&self.authority.ca().cert, None)))
+    }
+
     /// Where certificate status is answered here, if it is.
     pub fn status_address(&self) -> Option<SocketAddr> {
         self.status.as_ref().map(|(listener, _)| listener.local_address())
@@ -160,8 +168,8 @@ impl Server {
             drain_timeout: Duration::from_secs(settings.drain_seconds),
             ..Limits::default()
         };
-        let status = self.status.map(|(listener, ocsp)| {
-            tokio::spawn(serve_status(listener, ocsp, self.authority.clone(), wait(stopped.clone())))
+        let status = self.status.map(|(listener, speakers)| {
+            tokio::spawn(serve_status(listener, speakers, self.authority.clone(), wait(stopped.clone())))
         });
         let plain_limits = Limits { drain_timeout: Duration::from_secs(1), ..Limits::default() };
         let jobs = tokio::spawn(self.feed.clone().follow(self.store.commits()));
@@ -243,19 +251,20 @@ async fn open_status(
     checked: &Checked,
     authority: &Authority,
     passphrase: &Passphrase,
-) -> anyhow::Result<Option<(Listener, Ocsp)>> {
+) -> anyhow::Result<Option<(Listener, Speakers)>> {
     let Some(address) = checked.config.status.as_ref().and_then(|status| status.listen) else { return Ok(None) };
     let listener = Listener::bind(address).await.context("status.listen")?;
     let keys = checked.path(&checked.config.authority.key_folder);
-    let elders = elders::open(authority, &keys, passphrase).await?;
-    let ocsp = Ocsp::open(authority.clone(), elders).await.context("no certificate for the OCSP responder")?;
-    Ok(Some((listener, ocsp)))
+    let cas = authority.with_elders(elders::open(authority, &keys, passphrase).await?);
+    let ocsp = Ocsp::open(authority.clone(), &cas).await.context("no certificate for the OCSP responder")?;
+    let crls = Crls::open(authority.clone(), &cas, checked.config.authority.crl_hours);
+    Ok(Some((listener, Speakers { ocsp, crls })))
 }
 
-/// Certificate status and the CAs' certificates, in plain HTTP for everybody.
+/// Certificate status, revocation lists and the CAs' certificates, in plain HTTP for everybody.
 async fn serve_status(
     listener: Listener,
-    ocsp: Ocsp,
+    speakers: Speakers,
     authority: Authority,
     stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -271,20 +280,24 @@ async fn serve_status(
         ..Limits::default()
     };
     tracing::info!(address = %listener.local_address(), "certificate status is answered");
-    let tending = tokio::spawn(tend(ocsp.clone()));
-    let service = tegata_web::status_service(StatusState { ocsp, certificates });
+    let tending = tokio::spawn(tend(speakers.clone()));
+    let Speakers { ocsp, crls } = speakers;
+    let service = tegata_web::status_service(StatusState { ocsp, crls, certificates });
     listener.serve(Door::Plain, limits, service, stopped).await;
     tending.abort();
     Ok(())
 }
 
 /// Signs again what begins to age, and replaces the responders' certificates in time.
-async fn tend(ocsp: Ocsp) {
+async fn tend(Speakers { ocsp, crls }: Speakers) {
     let mut ticks = tokio::time::interval(STATUS_CHECK);
     loop {
         ticks.tick().await;
         if let Err(error) = ocsp.tend().await {
             tracing::error!(%error, "answers about certificates were not signed ahead; it is tried again in a minute");
+        }
+        if let Err(error) = crls.tend().await {
+            tracing::error!(%error, "the revocation lists were not signed; it is tried again in a minute");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Keeps the gate's picture of our certificates, and the answers about them, in step with the register, and remembers what a first
-//! handshake proves. The gate itself never asks the database.
+//! Keeps the gate's picture of our certificates, the answers about them and the revocation lists in step with the register, and remembers
+//! what a first handshake proves. The gate itself never asks the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use tegata_authority::Authority;
+use tegata_authority::crl::Crls;
 use tegata_authority::ocsp::Ocsp;
 use tegata_core::access::Actor;
 use tegata_core::id::IssuerId;
@@ -23,6 +24,15 @@ const POLL: Duration = Duration::from_millis(250);
 /// For how long commits of this process are gathered before the register is looked at.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// What tells everybody about our certificates, and must hear of each revocation.
+#[derive(Clone)]
+pub struct Speakers {
+    /// Answers about single certificates.
+    pub ocsp: Ocsp,
+    /// Revocation lists.
+    pub crls: Crls,
+}
+
 /// The feed; cloned freely.
 #[derive(Clone)]
 pub struct TrustFeed(Arc<Inner>);
@@ -30,19 +40,19 @@ pub struct TrustFeed(Arc<Inner>);
 struct Inner {
     authority: Authority,
     trust: Trust,
-    ocsp: Option<Ocsp>,
+    speakers: Option<Speakers>,
     seen: AtomicI64,
     reachable: AtomicBool,
     turn: Mutex<()>,
 }
 
 impl TrustFeed {
-    /// Reads the first picture. `ocsp` has given no answer yet.
-    pub async fn start(authority: Authority, max_age_seconds: u64, ocsp: Option<Ocsp>) -> anyhow::Result<Self> {
+    /// Reads the first picture. The speakers have said nothing yet.
+    pub async fn start(authority: Authority, max_age_seconds: u64, speakers: Option<Speakers>) -> anyhow::Result<Self> {
         let (snapshot, version) = read(&authority, None).await?;
         let trust = Trust::new(snapshot, max_age_seconds);
         let (seen, reachable) = (AtomicI64::new(version), AtomicBool::new(true));
-        Ok(Self(Arc::new(Inner { authority, trust, ocsp, seen, reachable, turn: Mutex::new(()) })))
+        Ok(Self(Arc::new(Inner { authority, trust, speakers, seen, reachable, turn: Mutex::new(()) })))
     }
 
     /// What the gate looks at.
@@ -102,19 +112,20 @@ impl TrustFeed {
         if !aging && !outdated {
             return Ok(());
         }
-        let (snapshot, version) = read(&inner.authority, inner.ocsp.as_ref()).await?;
+        let (snapshot, version) = read(&inner.authority, inner.speakers.as_ref()).await?;
         inner.trust.replace(snapshot);
         inner.seen.store(version, Ordering::Relaxed);
         Ok(())
     }
 }
 
-async fn read(authority: &Authority, ocsp: Option<&Ocsp>) -> anyhow::Result<(TrustSnapshot, i64)> {
+async fn read(authority: &Authority, speakers: Option<&Speakers>) -> anyhow::Result<(TrustSnapshot, i64)> {
     let scope = Actor::System { job: "gate" }.scope();
     let as_of = authority.now();
     let rows = authority.reader().trust_rows(scope, as_of).await?;
-    if let Some(ocsp) = ocsp {
-        ocsp.heed(&rows.revoked);
+    if let Some(speakers) = speakers {
+        speakers.ocsp.heed(&rows.revoked);
+        speakers.crls.heed(&rows.revoked);
     }
     let issuers = authority.reader().issuers(scope).await?;
     let issuers: Result<Vec<(IssuerId, IssuerCert)>, _> =

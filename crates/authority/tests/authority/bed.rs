@@ -32,6 +32,9 @@ pub struct Bed {
     register: Register,
 }
 
+/// Where certificate status would be answered.
+pub const STATUS: &str = "http://status.example.jp";
+
 pub fn operator() -> Actor {
     Actor::Operator { name: "test".into() }
 }
@@ -57,7 +60,8 @@ async fn open(folder: &std::path::Path, register: &Register, clock: Arc<FixedClo
     if first {
         ceremony::create(&store, folders(), "テスト認証局", &pass, &*clock, &*entropy).await.expect("made");
     }
-    let (ca, vault) = ceremony::open(&store, folders(), &pass, Urls::default(), &*clock).await.expect("opens");
+    let urls = Urls { crl_base: Some(STATUS.into()), ..Urls::default() };
+    let (ca, vault) = ceremony::open(&store, folders(), &pass, urls, &*clock).await.expect("opens");
     let rules = Rules {
         terminal_profile: profile(Purpose::Client).validate("terminal").expect("valid"),
         agent_profile: Some(profile(Purpose::Agent).validate("agent").expect("valid")),

@@ -91,7 +91,7 @@ fn kept(answer: &Answer) -> &[u8] {
 async fn responder(bed: &Bed) -> Ocsp {
     let pass = Passphrase::new(b"a passphrase for tests".to_vec()).expect("long enough");
     let elders = elders::open(&bed.authority, bed.folder.path(), &pass).await.expect("the register answers");
-    Ocsp::open(bed.authority.clone(), elders).await.expect("a responder")
+    Ocsp::open(bed.authority.clone(), &bed.authority.with_elders(elders)).await.expect("a responder")
 }
 
 async fn own_serials(bed: &Bed) -> Vec<Serial> {

@@ -92,6 +92,7 @@ fn ca_name(common_name: &str) -> CaName {
 fn urls() -> Urls {
     Urls {
         crl: vec!["http://ca.example/issuing.crl".into()],
+        crl_base: None,
         issuer: vec!["http://ca.example/issuing.crt".into()],
         ocsp: Vec::new(),
     }

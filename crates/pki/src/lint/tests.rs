@@ -24,6 +24,7 @@ fn urls() -> Urls {
     let all = |url: &str| vec![url.to_owned()];
     Urls {
         crl: all("http://pki.example/i.crl"),
+        crl_base: None,
         issuer: all("http://pki.example/i.cer"),
         ocsp: all("http://o.example"),
     }
@@ -64,7 +65,7 @@ fn whole(role: Role) -> Tbs {
         }
     }
     if !matches!(role, Role::Root | Role::Responder) {
-        extensions.extend(extension::addresses(&urls()).expect("encodable"));
+        extensions.extend(extension::addresses(&urls(), None).expect("encodable"));
     }
     Tbs {
         version: Version::V3,
@@ -230,7 +231,7 @@ fn extension_kinds_4_2() {
         extensions(tbs).push(extension::ca_constraints(None).expect("encodable"));
     });
     breaks(Role::Root, Rule::ExtensionKinds, |tbs| {
-        extensions(tbs).extend(extension::addresses(&urls()).expect("encodable"));
+        extensions(tbs).extend(extension::addresses(&urls(), None).expect("encodable"));
     });
     breaks(Role::Issuing, Rule::ExtensionKinds, |tbs| {
         extensions(tbs).push(extension::extended_key_usage(oid::CLIENT_AUTH).expect("encodable"));
@@ -315,7 +316,7 @@ fn crl_distribution_points_4_2_1_13() {
     {
         breaks(Role::Client, rule, |tbs| {
             let urls = Urls { crl: vec![wrong.to_owned()], ..Urls::default() };
-            let mut made = extension::addresses(&urls).expect("encodable");
+            let mut made = extension::addresses(&urls, None).expect("encodable");
             replace(tbs, kind, Ok(made.remove(0)));
         });
     }
@@ -332,7 +333,7 @@ fn authority_info_access_4_2_2_1() {
     let (rule, kind) = (Rule::AuthorityInfoAccess, oid::AUTHORITY_INFO_ACCESS);
     breaks(Role::Client, rule, |tbs| {
         let urls = Urls { issuer: vec!["file:///i.cer".to_owned()], ..Urls::default() };
-        let mut made = extension::addresses(&urls).expect("encodable");
+        let mut made = extension::addresses(&urls, None).expect("encodable");
         replace(tbs, kind, Ok(made.remove(0)));
     });
     breaks(Role::Client, rule, |tbs| one(tbs, kind).critical = true);
@@ -347,6 +348,6 @@ fn ocsp_no_check_rfc_6960_4_2_2_2_1() {
         extensions(tbs).push(extension::ocsp_nocheck().expect("encodable"));
     });
     breaks(Role::Responder, Rule::ExtensionKinds, |tbs| {
-        extensions(tbs).extend(extension::addresses(&urls()).expect("encodable"));
+        extensions(tbs).extend(extension::addresses(&urls(), None).expect("encodable"));
     });
 }

@@ -13,6 +13,7 @@ use tegata_core::time::Timestamp;
 
 use crate::issue::ResponderLeaf;
 use crate::oid;
+use crate::reason::{self, Reason};
 use crate::signer::{SignError, Signer, SoftwareSigner};
 
 /// What is known of a certificate.
@@ -210,16 +211,6 @@ struct RevokedInfo {
     reason: Option<Reason>,
 }
 
-/// CRLReason (RFC 5280 section 5.3.1), as far as we revoke for one. "Unspecified" is left out, as that section asks.
-#[derive(Clone, Copy, Enumerated)]
-#[asn1(type = "ENUMERATED")]
-#[repr(u8)]
-enum Reason {
-    KeyCompromise = 1,
-    Superseded = 4,
-    CessationOfOperation = 5,
-}
-
 /// An extension that is not critical.
 #[derive(Sequence)]
 struct Extension<'a> {
@@ -234,19 +225,12 @@ impl<'a> SingleResponse<'a> {
             status: match single.status {
                 Status::Good => CertStatus::Good(Null),
                 Status::Unknown => CertStatus::Unknown(Null),
-                Status::Revoked(at, reason) => CertStatus::Revoked(RevokedInfo { at: time(at)?, reason: code(reason) }),
+                Status::Revoked(at, reason) => {
+                    CertStatus::Revoked(RevokedInfo { at: time(at)?, reason: reason::code(reason) })
+                }
             },
             this_update: time(single.this_update)?,
             next_update: time(single.next_update)?,
         })
-    }
-}
-
-fn code(reason: RevocationReason) -> Option<Reason> {
-    match reason {
-        RevocationReason::Unspecified => None,
-        RevocationReason::KeyCompromise => Some(Reason::KeyCompromise),
-        RevocationReason::Superseded => Some(Reason::Superseded),
-        RevocationReason::CessationOfOperation => Some(Reason::CessationOfOperation),
     }
 }

@@ -9,7 +9,7 @@ use tegata_core::schedule::Validity;
 use tegata_core::secret::Secret;
 use tegata_store::{
     CertFilter, IssuedSerial, NewCertificate, NewCustomer, NewIssuer, NewServerCertificate, NewSession, NewTerminal,
-    NewUser, StoreError, Tx,
+    NewUser, Revocation, Revocations, StoreError, Tx,
 };
 
 use crate::fixture::{
@@ -352,6 +352,18 @@ async fn a_serial_is_known_of_its_own_issuer_and_to_those_who_see_everything() {
     let reason = RevocationReason::CessationOfOperation;
     write(&world, move |tx| async move { tx.revoke(id, NOW, reason).await }.boxed()).await.expect("revoked");
     assert_eq!(known(IssuerId(1), cert.serial).await, Some(IssuedSerial { revoked: Some((NOW, reason)) }));
+
+    let revoked = Revocation { serial: cert.serial, not_after: cert.not_after, at: NOW, reason };
+    let all = async |scope, issuer, since| world.reader.revocations(scope, issuer, since).await.expect("read");
+    let some = |listed: &[Revocation]| Revocations { ever: 1, listed: listed.to_vec() };
+    assert_eq!(all(system(), IssuerId(1), cert.not_after).await, some(&[revoked]));
+    assert_eq!(
+        all(system(), IssuerId(1), cert.not_after.plus_seconds(1)).await,
+        some(&[]),
+        "it is counted all the same"
+    );
+    assert_eq!(all(system(), IssuerId(2), NOW).await, Revocations::default());
+    assert_eq!(all(terminal_scope(1, 0), IssuerId(1), NOW).await, Revocations::default());
 }
 
 #[tokio::test]

@@ -1,12 +1,21 @@
-//! `tegata ca list | roll-over`: the issuing CAs, and replacing the one that signs.
+//! `tegata ca list | crl | root-crl | roll-over`: the issuing CAs, their revocation lists, and replacing the one that signs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use anyhow::Context;
 use serde_json::json;
 use tegata_authority::ceremony::Folders;
+use tegata_authority::crl::{Crls, root_list};
+use tegata_authority::elders;
 use tegata_authority::rollover::roll_over;
+use tegata_core::time::{Clock, Days};
+use tegata_pki::crl::issuer_name;
 use tegata_pki::issuer::IssuerCert;
+use tegata_pki::pem;
+use tegata_store::Store;
 
+use crate::config::Checked;
 use crate::deployment;
 use crate::out::Out;
 use crate::system::{SystemClock, SystemEntropy};
@@ -16,6 +25,30 @@ use crate::system::{SystemClock, SystemEntropy};
 pub enum Command {
     /// List the issuing CAs whose certificates open the gate; the last one signs.
     List,
+    /// Sign the lists of all that is revoked, one for each issuing CA whose key is at hand, for programs that read them from a file. In PEM,
+    /// the CA that signs first.
+    #[command(
+        after_help = "Examples:\n  tegata ca crl --out /etc/nginx/tegata.crl\n  tegata ca crl --der --out issuing.crl"
+    )]
+    Crl {
+        /// The file, replaced in one step; without it, standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// In DER, which holds one list only: that of the CA that signs.
+        #[arg(long, requires = "out")]
+        der: bool,
+    },
+    /// Sign the root's list, on which nothing stands, for programs that want a list of every CA above a certificate (nginx, HAProxy). In PEM.
+    /// Needs root.sealed back in the key folder.
+    #[command(after_help = "Example:\n  tegata ca root-crl --out /etc/tegata/root.crl")]
+    RootCrl {
+        /// The file, replaced in one step.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// For how many days it is good.
+        #[arg(long, default_value_t = 360, value_parser = clap::value_parser!(i64).range(1..=3650))]
+        days: i64,
+    },
     /// Make a new issuing CA under the root. The old one's certificates go on counting; new ones come from the new one as soon as the
     /// server is started again. Needs root.sealed back in the key folder.
     #[command(
@@ -34,6 +67,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
     let checked = deployment::config(path)?;
     let store = deployment::register(&checked).await?;
     match command {
+        Command::Crl { out: file, der } => crl(&checked, store.clone(), file.as_deref(), der, out).await?,
         Command::List => {
             let rows = store.reader().issuers(actor.scope()).await?;
             let row = |row: &tegata_store::IssuerRow| {
@@ -42,6 +76,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             };
             out.table(&["id", "name", "until", "sha256"], &rows.iter().map(row).collect::<Vec<_>>())?;
         }
+        Command::RootCrl { out: file, days } => root_crl(&checked, &file, days, out)?,
         Command::RollOver { dry_run } => {
             let settings = &checked.config.authority;
             let (keys, certificates) = (checked.path(&settings.key_folder), checked.path(&settings.certificate_folder));
@@ -69,4 +104,52 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
     }
     store.close().await;
     Ok(())
+}
+
+async fn crl(checked: &Checked, store: Store, file: Option<&Path>, der: bool, out: Out) -> anyhow::Result<()> {
+    let pass = deployment::passphrase()?;
+    let authority = deployment::authority_at(checked, store, &pass, 0, Arc::new(SystemClock)).await?;
+    let keys = checked.path(&checked.config.authority.key_folder);
+    let cas = authority.with_elders(elders::open(&authority, &keys, &pass).await?);
+    let crls = Crls::open(authority, &cas, checked.config.authority.crl_hours);
+    let (mut lines, mut values, mut pem, mut signed) = (Vec::new(), Vec::new(), String::new(), Vec::new());
+    for ca in crls.issuers().take(if der { 1 } else { usize::MAX }) {
+        let list = crls.list(&issuer_name(&ca.cert), None).await?.context("this CA has ended")?;
+        let (issuer, entries, until) = (ca.cert.common_name(), list.entries, list.next_update);
+        lines.push(format!("{issuer}: {entries} revoked, number {}, good until {until}", list.number));
+        values.push(json!({
+            "issuer": issuer,
+            "number": list.number,
+            "this_update": list.this_update.to_string(),
+            "next_update": until.to_string(),
+            "revoked": entries,
+            "pem": pem::crl(&list.der),
+        }));
+        pem.push_str(&pem::crl(&list.der));
+        signed = list.der.to_vec();
+    }
+    let value = json!({ "file": file, "lists": values });
+    let Some(file) = file else { return Ok(out.say(&pem, &value)?) };
+    replace(file, if der { &signed } else { pem.as_bytes() })
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(out.say(&format!("wrote {}\n{}", file.display(), lines.join("\n")), &value)?)
+}
+
+fn root_crl(checked: &Checked, file: &Path, days: i64, out: Out) -> anyhow::Result<()> {
+    let settings = &checked.config.authority;
+    let (keys, certificates) = (checked.path(&settings.key_folder), checked.path(&settings.certificate_folder));
+    let folders = Folders { keys: &keys, certificates: &certificates };
+    let list = root_list(&folders, &deployment::passphrase()?, Days(days), SystemClock.now())?;
+    replace(file, pem::crl(&list.der).as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+    let text = format!("wrote {}, good until {}\nNow: take root.sealed away again.", file.display(), list.next_update);
+    let value = json!({ "file": file, "number": list.number, "next_update": list.next_update.to_string() });
+    Ok(out.say(&text, &value)?)
+}
+
+/// Whoever reads it at this moment reads the old one or the new one.
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, bytes)?;
+    std::fs::rename(&partial, file)
 }

@@ -206,6 +206,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
         "est_url": server.est_url(),
         "operations_url": format!("http://{}", server.operations_address()),
         "ocsp_url": server.status_address().map(|address| format!("http://{address}")),
+        "crl_url": server.crl_url(),
         "ca_pem": "ca.pem",
         "config": CONFIG_FILE,
         "passphrase_file": PASSPHRASE_FILE,

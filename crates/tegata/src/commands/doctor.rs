@@ -197,18 +197,18 @@ fn issuing_ca(checked: &Checked, findings: &mut Vec<Finding>) {
 fn status(checked: &Checked, findings: &mut Vec<Finding>) {
     findings.push(match &checked.config.status {
         None => advice(
-            "certificate status (OCSP) is not answered: programs of others cannot tell that a certificate is revoked",
-            "fill in [status] (listen, url) if there are such programs; only certificates made after that name the address",
+            "certificate status (OCSP) is not answered and no revocation lists (CRL) are given: programs of others cannot tell that a certificate is revoked",
+            "fill in [status] (listen, url) if there are such programs; only certificates made after that name the addresses",
         ),
         Some(status) if status.listen.is_none() => advice(
-            format!("certificates name {} for their status, which this node does not answer", status.url),
+            format!("certificates name {} for their status and their revocation lists, which this node does not answer", status.url),
             "see that another node does, or set status.listen",
         ),
-        Some(status) => good(format!("certificate status is answered at {}", status.url)),
+        Some(status) => good(format!("certificate status is answered at {}, revocation lists are given there", status.url)),
     });
 }
 
-/// The keys of earlier issuing CAs, without which the status of their certificates is not answered. Whether they open shows at the start.
+/// The keys of earlier issuing CAs, without which the status of their certificates is not answered and their revocation lists are not signed. Whether they open shows at the start.
 async fn elders(checked: &Checked, reader: &Reader, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
     let answers = checked.config.status.as_ref().is_some_and(|status| status.listen.is_some());
     let Some(own) = read_issuing(checked).filter(|_| answers) else { return Ok(()) };
@@ -219,7 +219,7 @@ async fn elders(checked: &Checked, reader: &Reader, findings: &mut Vec<Finding>)
         let file = keys.join(tegata_authority::elders::key_file(&IssuerCert::from_der(&row.der)?));
         findings.push(private_file(&file).unwrap_or_else(|error| {
             advice(
-                format!("the status of the certificates of {} is not answered here: {error}", row.name),
+                format!("the status of the certificates of {} is not answered here, and its revocation list is not signed: {error}", row.name),
                 "put the key back from the backup or from another node, unless all of them have expired, and start the server again",
             )
         }));

@@ -3,6 +3,7 @@
 mod agent;
 mod bed;
 mod commands;
+mod crl;
 mod faults;
 mod kill;
 mod orca;

@@ -21,7 +21,7 @@ const MALFORMED: [u8; 5] = [0x30, 3, 10, 1, 1];
 const UNAUTHORIZED: [u8; 5] = [0x30, 3, 10, 1, 6];
 
 /// Switches certificate status on; its address.
-fn switch_on(bed: &Bed) -> String {
+pub fn switch_on(bed: &Bed) -> String {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free port").port();
     let mut config = std::fs::read_to_string(bed.config()).expect("readable");
     config += &format!("\n[status]\nlisten = \"127.0.0.1:{port}\"\nurl = \"http://127.0.0.1:{port}\"\n");
@@ -55,7 +55,7 @@ fn judged_under(bed: &Bed, issuer: &Path, held: &Held, answer: &[u8]) -> String 
     format!("{said}{more}")
 }
 
-fn header(response: &Response, name: reqwest::header::HeaderName) -> String {
+pub fn header(response: &Response, name: reqwest::header::HeaderName) -> String {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
@@ -231,5 +231,50 @@ async fn the_status_listener_leads_to_nothing_else() -> Result<(), Box<dyn std::
     }
     let (_, said, _) = run(&mut bed.command(&["doctor"]));
     assert!(said.contains(&format!("certificate status is answered at {url}")), "{said}");
+    Ok(())
+}
+
+/// Every way in of the status listener, with what is sent there, and the answer. Nobody shows a certificate there: all who come are equal.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_in_answers_as_the_table_says() -> Result<(), Box<dyn std::error::Error>> {
+    let bed = Bed::new();
+    let url = switch_on(&bed);
+    let issuing = IssuerCert::from_der(bed.authority().await.ca().cert.der())?;
+    let issuer = tegata_pki::crl::issuer_name(&issuing);
+    let stranger = issuer.replace(char::is_alphabetic, "0");
+    // Method and pattern, what stands in the place of the pattern's names, the answer.
+    let table = [
+        ("POST", "/ocsp", String::new(), 415),
+        ("GET", "/ocsp/{*request}", "/MA==".into(), 200),
+        ("GET", "/ocsp/{*request}", "/!!!".into(), 200),
+        ("GET", "/ca/{file}", format!("/{issuer}.cer"), 200),
+        ("GET", "/ca/{file}", format!("/{issuer}.crl"), 404),
+        ("GET", "/crl/{file}", format!("/{issuer}.crl"), 200),
+        ("GET", "/crl/{file}", format!("/{issuer}"), 404),
+        ("GET", "/crl/{file}", format!("/{}.crl", issuer.to_uppercase()), 404),
+        ("GET", "/crl/{file}", format!("/{stranger}.crl"), 404),
+        ("GET", "/crl/{file}", "/.crl".into(), 404),
+        ("GET", "/crl/{file}", "/%2e%2e%2f.crl".into(), 404),
+        ("GET", "/crl/{issuer}/{file}", format!("/{issuer}/00.crl"), 200),
+        ("GET", "/crl/{issuer}/{file}", format!("/{issuer}/7f.crl"), 200),
+        ("GET", "/crl/{issuer}/{file}", format!("/{issuer}/80.crl"), 404),
+        ("GET", "/crl/{issuer}/{file}", format!("/{issuer}/0.crl"), 404),
+        ("GET", "/crl/{issuer}/{file}", format!("/{issuer}/7F.crl"), 404),
+        ("GET", "/crl/{issuer}/{file}", format!("/{issuer}/00"), 404),
+        ("GET", "/crl/{issuer}/{file}", format!("/{stranger}/00.crl"), 404),
+    ];
+    let mut known: Vec<_> = table.iter().map(|(method, path, ..)| (*method, *path)).collect();
+    known.dedup();
+    assert_eq!(tegata_web::status_routes().collect::<Vec<_>>(), known, "the table and the router differ");
+    let _server = bed.serve();
+    let client = Client::new();
+    for (method, pattern, rest, expected) in &table {
+        let path = format!("{url}{}{rest}", pattern.split("/{").next().unwrap_or_default());
+        let answer = client.request(method.parse()?, &path).send().await?;
+        assert_eq!(answer.status(), *expected, "{method} {path}");
+        let other = if *method == "GET" { "POST" } else { "GET" };
+        let refused = client.request(other.parse()?, &path).send().await?;
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{other} {path}");
+    }
     Ok(())
 }

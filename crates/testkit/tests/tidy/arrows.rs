@@ -141,7 +141,7 @@ fn only_the_spine_signs() {
                 findings.extend(source.places(name).into_iter().map(|place| format!("{place} {name}")));
             }
         };
-        for name in ["issue::prepare", "issue::prepare_server", "issue::prepare_responder", ".signer"] {
+        for name in ["issue::prepare", "issue::prepare_server", "issue::prepare_responder", "crl::prepare", ".signer"] {
             only_in(SPINE, name);
         }
         for name in ["issue::root", "issue::issuing"] {

@@ -1,9 +1,11 @@
 //! What programs ask of us: no cookies, no pages, no redirects. Each interface is a file of its own, with its routes.
 
+pub(crate) mod crl;
 pub(crate) mod est;
 pub(crate) mod ocsp;
 pub(crate) mod orca;
 pub(crate) mod problem;
+mod published;
 pub(crate) mod v1;
 
 use axum::Router;

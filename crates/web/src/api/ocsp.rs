@@ -1,28 +1,31 @@
-//! The status listener: OCSP over HTTP (RFC 6960 appendix A, with the cache headers of RFC 5019 section 6.2) and the certificates of the CAs,
-//! in plain HTTP for everybody, since checking a certificate must not need one. Has a router of its own, which leads to nothing else.
+//! The status listener: OCSP over HTTP (RFC 6960 appendix A), revocation lists, and the certificates of the CAs, in plain HTTP for everybody,
+//! since checking a certificate must not need one. Has a router of its own, which leads to nothing else.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use metrics::Counter;
-use tegata_authority::ocsp::{Answer, Freshness, Ocsp};
-use tegata_core::time::Timestamp;
+use tegata_authority::crl::Crls;
+use tegata_authority::ocsp::{Answer, Ocsp};
+use tegata_pki::crl::issuer_name;
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::ocsp::{MAX_REQUEST, Refusal, refusal};
 use tower::{BoxError, Service, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
+
+use super::crl;
+use super::published::published;
 
 /// Padding is left away by some who put the text into an address.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -38,14 +41,17 @@ const KEEP_A_DAY: HeaderValue = HeaderValue::from_static("public, max-age=86400"
 
 /// What the status listener answers from.
 pub struct StatusState {
-    /// Who signs.
+    /// Who signs answers.
     pub ocsp: Ocsp,
+    /// Who signs revocation lists.
+    pub crls: Crls,
     /// Certificates of CAs to hand out.
     pub certificates: Vec<IssuerCert>,
 }
 
-struct Served {
+pub(super) struct Served {
     ocsp: Ocsp,
+    pub(super) crls: Crls,
     certificates: HashMap<String, Vec<u8>>,
     /// Of answers kept, made once and refused.
     counters: [Counter; 3],
@@ -54,8 +60,23 @@ struct Served {
 /// Where the status listener serves a CA's certificate: the path has its key identifier, so that the addresses in certificates stay right
 /// when another CA comes.
 pub fn ca_certificate_path(cert: &IssuerCert) -> String {
-    let identifier: String = cert.key_identifier().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("/ca/{identifier}.cer")
+    format!("/ca/{}.cer", issuer_name(cert))
+}
+
+/// Every way in: a method, a path, and who answers.
+fn ways() -> [(&'static str, &'static str, MethodRouter<Arc<Served>>); 5] {
+    [
+        ("POST", "/ocsp", post(in_the_body)),
+        ("GET", "/ocsp/{*request}", get(in_the_path)),
+        ("GET", "/ca/{file}", get(ca_certificate)),
+        ("GET", "/crl/{file}", get(crl::full)),
+        ("GET", "/crl/{issuer}/{file}", get(crl::of_a_shard)),
+    ]
+}
+
+/// Method and path pattern of every way in of the status listener, as tests name them.
+pub fn status_routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ways().into_iter().map(|(method, path, _)| (method, path))
 }
 
 /// The status listener. An answer that is at hand is given without going through the router, which takes longer than all the rest.
@@ -69,14 +90,10 @@ where
     let certificates = state.certificates.iter().map(|cert| (ca_certificate_path(cert), cert.der().to_vec())).collect();
     let counters =
         ["kept", "once", "refused"].map(|kind| metrics::counter!("tegata_ocsp_answers_total", "kind" => kind));
-    let served = Arc::new(Served { ocsp: state.ocsp, certificates, counters });
-    let router = Router::new()
-        .route("/ocsp", post(in_the_body))
-        .route("/ocsp/{*request}", get(in_the_path))
-        .route("/ca/{file}", get(ca_certificate))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST))
-        .layer(CatchPanicLayer::new())
-        .with_state(Arc::clone(&served));
+    let served = Arc::new(Served { ocsp: state.ocsp, crls: state.crls, certificates, counters });
+    let router = ways().into_iter().fold(Router::new(), |router, (_, path, answer)| router.route(path, answer));
+    let router =
+        router.layer(DefaultBodyLimit::max(MAX_REQUEST)).layer(CatchPanicLayer::new()).with_state(Arc::clone(&served));
     service_fn(move |request: http::Request<B>| {
         let at_hand = served.at_hand(&request);
         let router = router.clone();
@@ -103,7 +120,9 @@ impl Served {
         let once = |der: Vec<u8>| ([(CONTENT_TYPE, ANSWER_TYPE), (CACHE_CONTROL, KEEP_NOTHING)], der).into_response();
         let [as_kept, as_once, as_refused] = &self.counters;
         let (counter, response) = match answer {
-            Answer::Kept(der, freshness) => (as_kept, kept(der, freshness, self.ocsp.now(), conditions)),
+            Answer::Kept(der, freshness) => {
+                (as_kept, published(ANSWER_TYPE, der, freshness, self.ocsp.now(), conditions))
+            }
             Answer::Once(der) => (as_once, once(der)),
             Answer::Refused(why) => (as_refused, once(refusal(why).to_vec())),
         };
@@ -150,52 +169,4 @@ async fn ca_certificate(State(served): State<Arc<Served>>, Path(file): Path<Stri
         Some(der) => ([(CONTENT_TYPE, CERTIFICATE_TYPE), (CACHE_CONTROL, KEEP_A_DAY)], der.clone()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
-}
-
-fn kept(der: Arc<[u8]>, freshness: Freshness, now: Timestamp, conditions: Option<&HeaderMap>) -> Response {
-    let tag = quoted(freshness.tag);
-    let is_known = conditions.is_some_and(|headers| is_known(headers, &tag, freshness.produced_at));
-    // Of the answer's whole life, others get the part until we have a newer one.
-    let seconds = freshness.refreshed_at.0.saturating_sub(now.0).max(0);
-    let dates = [freshness.produced_at, freshness.next_update].map(|at| httpdate::fmt_http_date(system_time(at)));
-    let [produced_at, next_update] = dates;
-    let mut response = Response::new(if is_known { Body::empty() } else { Bytes::from_owner(der).into() });
-    if is_known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
-    let headers = response.headers_mut();
-    headers.reserve(8);
-    headers.insert(CONTENT_TYPE, ANSWER_TYPE);
-    for (name, value) in [
-        (ETAG, tag),
-        (LAST_MODIFIED, produced_at),
-        (EXPIRES, next_update),
-        (CACHE_CONTROL, format!("max-age={seconds}, public, no-transform, must-revalidate")),
-    ] {
-        // A value of plain letters always fits.
-        headers.extend(HeaderValue::try_from(value).map(|value| (name, value)));
-    }
-    response
-}
-
-/// An entity tag (RFC 9110 section 8.8.3): hex digits in quotes.
-fn quoted(tag: [u8; 16]) -> String {
-    let digits = tag.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
-    std::iter::once('"').chain(digits).chain(std::iter::once('"')).collect()
-}
-
-/// Whether the asker has this answer (RFC 9110 section 13.1): by its tag or, where none is given, by its date.
-fn is_known(headers: &HeaderMap, tag: &str, produced_at: Timestamp) -> bool {
-    let mut tags = headers.get_all(IF_NONE_MATCH).iter().peekable();
-    if tags.peek().is_some() {
-        let mut listed = tags.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        return listed.any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == tag);
-    }
-    let since = headers.get(IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
-    since.and_then(|text| httpdate::parse_http_date(text).ok()).is_some_and(|since| since >= system_time(produced_at))
-}
-
-fn system_time(at: Timestamp) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(at.0).unwrap_or(0))
 }
