@@ -410,7 +410,7 @@ mod tests {
         assert_eq!(refused(&[cut_off(&living), forgotten.clone()]), PermitError::Revoked, "it exists nowhere");
         assert_eq!(refused(&[forgotten]), PermitError::NeverIssued);
         let blocked = Terminal { blocked_at: Some(now), ..terminal() };
-        assert_eq!(ask(&blocked, &[living.clone()]).map(|_| ()), Err(PermitError::Revoked));
+        assert_eq!(ask(&blocked, std::slice::from_ref(&living)).map(|_| ()), Err(PermitError::Revoked));
         let retired = Terminal { retired_at: Some(now), ..terminal() };
         assert!(matches!(ask(&retired, std::slice::from_ref(&expired)), Err(PermitError::Retired)));
         let elsewhere = CertRecord { terminal: TerminalId::from_random([2; 16]), ..expired };
