@@ -391,6 +391,9 @@ async fn refuse_if_changed(
     if row.retired_at.is_some() {
         return Err(PermitError::Retired.into());
     }
+    if leaf.permit.recovers().is_some() && row.blocked_at.is_some() {
+        return Err(PermitError::Revoked.into());
+    }
     if let Some(old) = leaf.permit.renewed_from().or(leaf.permit.recovers())
         && tx.certificate_by_id(old).await?.is_some_and(|old| old.revoked.is_some())
     {

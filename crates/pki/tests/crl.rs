@@ -73,6 +73,9 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     World { revoked: revoked.to_vec(), good, folder }
 });
 
+/// Written once: the tests run side by side and read the same files.
+static LISTS: LazyLock<Vec<(Option<Shard>, PathBuf)>> = LazyLock::new(|| WORLD.write_lists());
+
 impl World {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -86,7 +89,7 @@ impl World {
     }
 
     /// The full list, and the list of each shard that is named by a certificate here, as PEM and DER files.
-    fn lists(&self) -> Vec<(Option<Shard>, PathBuf)> {
+    fn write_lists(&self) -> Vec<(Option<Shard>, PathBuf)> {
         let mut shards: Vec<_> =
             self.revoked.iter().map(|(serial, ..)| *serial).chain([self.good.0]).map(Shard::of).collect();
         shards.sort_unstable();
@@ -203,7 +206,7 @@ fn openssl_finds_each_revoked_certificate_on_the_list_that_it_names_and_on_the_f
             ],
         )
     };
-    for (shard, list) in world.lists() {
+    for (shard, list) in LISTS.iter().cloned() {
         let said = expect(OPENSSL, "openssl", &[&"crl", &"-in", &list, &"-noout", &"-verify", &"-CAfile", &issuing]);
         assert!(said.contains("verify OK"), "{said}");
         for (serial, _, leaf) in &world.revoked {
@@ -222,13 +225,13 @@ fn openssl_finds_each_revoked_certificate_on_the_list_that_it_names_and_on_the_f
 #[test]
 fn openssl_and_gnutls_read_each_reason_and_leave_unspecified_unsaid() {
     let world = &*WORLD;
-    let (_, full) = world.lists().remove(0);
-    let text = expect(OPENSSL, "openssl", &[&"crl", &"-in", &full, &"-noout", &"-text"]);
+    let (_, full) = &LISTS[0];
+    let text = expect(OPENSSL, "openssl", &[&"crl", &"-in", full, &"-noout", &"-text"]);
     for reason in ["Key Compromise", "Superseded", "Cessation Of Operation"] {
         assert_eq!(text.matches(reason).count(), 1, "{text}");
     }
     assert_eq!(text.matches("X509v3 CRL Reason Code").count(), 3, "{text}");
-    let text = expect(GNUTLS, "certtool", &[&"--crl-info", &"--infile", &full]);
+    let text = expect(GNUTLS, "certtool", &[&"--crl-info", &"--infile", full]);
     for (serial, ..) in &world.revoked {
         assert!(text.contains(&serial.to_string().to_lowercase()), "{text}");
     }
@@ -237,7 +240,7 @@ fn openssl_and_gnutls_read_each_reason_and_leave_unspecified_unsaid() {
     let text = expect(
         FAKETIME,
         "faketime",
-        &[&NOW, &"certtool", &"--verify-crl", &"--load-ca-certificate", &issuing, &"--infile", &full],
+        &[&NOW, &"certtool", &"--verify-crl", &"--load-ca-certificate", &issuing, &"--infile", full],
     );
     assert!(text.contains("Verified"), "{text}");
 }
@@ -246,7 +249,7 @@ fn openssl_and_gnutls_read_each_reason_and_leave_unspecified_unsaid() {
 fn pkilint_finds_nothing_in_lists() {
     let empty = WORLD.path("empty.der");
     std::fs::write(&empty, signed(None, &[])).expect("written");
-    let lists = WORLD.lists().into_iter().map(|(_, path)| path.with_extension("der"));
+    let lists = LISTS.iter().map(|(_, path)| path.with_extension("der"));
     for list in lists.chain([empty]) {
         for profile in ["PKIX", "BR"] {
             let lint = pkilint("lint_crl");
