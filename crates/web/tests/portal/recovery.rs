@@ -254,6 +254,29 @@ async fn a_key_that_is_in_use_is_not_handed_out_by_a_recovery() {
 }
 
 #[tokio::test]
+async fn the_first_use_of_something_else_does_not_end_a_recovery() {
+    let place = Deployment::new().await;
+    let mut admin = place.browser(&place.fresh);
+    admin.log_in(ADMIN).await;
+    let agent = crate::est::agent(&place, &place.due).await;
+    let code = code_for(&mut admin, 1).await;
+    let mut there = locked_out(&place);
+    type_code(&mut there, "1-1", &code).await;
+    place.used(&place.browser(&agent)).await;
+    assert_eq!(there.get("/recovery/bundle.p12").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_reason_that_nobody_could_read_is_no_reason() {
+    let (_place, mut admin) = expired().await;
+    admin.get("/admin/terminals/1").await;
+    for reason in ["\u{200b}\u{200b}", "期限\u{202e}切れ"] {
+        let answer = admin.post("/admin/terminals/1/recovery", &[("way", "code"), ("reason", reason)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+#[tokio::test]
 async fn the_operator_does_not_take_away_what_a_recovery_made() {
     let (place, mut admin) = expired().await;
     let code = code_for(&mut admin, 1).await;
