@@ -261,6 +261,16 @@ fn about(entry: Entry, serial: Serial) -> Entry {
     Entry { serial: Some(serial), ..entry }
 }
 
+/// The same for the log of the terminal at which a person sits who acts on another one.
+fn where_one_sits(entry: &Entry, detail: String) -> Option<Entry> {
+    match &entry.actor {
+        Actor::User { terminal: at, .. } if entry.terminal != Some(*at) => {
+            Some(Entry { terminal: Some(*at), detail, ..entry.clone() })
+        }
+        _ => None,
+    }
+}
+
 /// One renewal at a time for each terminal: a second tab waits for the first and then gets the same bundle, instead of making a key and a
 /// signature that would be thrown away. The database's own rule (one open bundle per terminal) holds even without this.
 #[derive(Default)]

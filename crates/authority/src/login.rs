@@ -10,7 +10,7 @@ use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::customer::User;
 use tegata_core::id::{CustomerId, TerminalId};
-use tegata_core::secret::{Secret, random};
+use tegata_core::secret::{Entropy, Secret, random};
 use tegata_core::time::Timestamp;
 use tegata_store::{NewSession as SessionRecord, StoreError};
 
@@ -170,7 +170,7 @@ impl Authority {
         user: User,
         replaces: Option<&str>,
     ) -> Result<NewSession, LoginError> {
-        let token = Secret::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.0.entropy)));
+        let token = new_token(&*self.0.entropy);
         let expires_at = self.now().plus_seconds(self.0.rules.session_hours * 3600);
         let (customer, terminal) = (identity.customer.id, identity.terminal.id);
         let actor = Actor::User { user: user.id, name: user.name.clone(), role: user.role, customer, terminal };
@@ -313,7 +313,12 @@ impl Authority {
     }
 }
 
-/// What the register keeps of a session cookie: 256 random bits need no slow hash.
+/// A value for a cookie that nobody can guess.
+pub(crate) fn new_token(entropy: &dyn Entropy) -> Secret<String> {
+    Secret::new(URL_SAFE_NO_PAD.encode(random::<32>(entropy)))
+}
+
+/// What the register keeps of such a value: 256 random bits need no slow hash.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
     digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")

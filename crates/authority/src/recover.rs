@@ -3,31 +3,29 @@
 //! Whoever types a code needs no certificate; the code, the terminal's number and a quarter of an hour are all there is, so tries are
 //! counted at the terminal and at the address that they come from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tegata_core::access::{Actor, household};
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
-use tegata_core::customer::{Customer, check_name};
-use tegata_core::id::{ClientNumber, TerminalId};
+use tegata_core::customer::check_name;
+use tegata_core::id::{CertificateId, ClientNumber, TerminalId};
 use tegata_core::recovery::{
     LONGEST_REASON, MINUTES, Recovery, RecoveryCode, Right, TRIES, TerminalNumber, Way, may_recover,
 };
-use tegata_core::renewal::{PermitError, recovery_permit};
-use tegata_core::secret::{Secret, random};
+use tegata_core::renewal::{PermitError, recoverable, recovery_permit};
+use tegata_core::secret::Secret;
 use tegata_core::terminal::{Condition, Terminal};
 use tegata_core::time::Timestamp;
 use tegata_pki::pkcs12::Format;
 use tegata_store::{RecoveryRow, StoreError, Tx};
 
-use crate::login::token_hash;
-use crate::{Authority, AuthorityError, Bundle, BundleError, BundleFile, RenewError, Session};
+use crate::login::{new_token, token_hash};
+use crate::{Authority, AuthorityError, Bundle, BundleError, BundleFile, RenewError, Session, where_one_sits};
 
 const TRIES_OF_ONE: NonZeroU32 = NonZeroU32::new(TRIES).expect("five is not zero");
 /// When a try is forgotten: after the code's time.
@@ -61,10 +59,10 @@ pub struct NewRecovery {
 /// Help at hand: what waits for the terminal, and until when the helper or the terminal itself can fetch it.
 #[derive(Clone, Debug)]
 pub struct Help {
+    /// Who fetches it: the helper, or whoever typed the code.
+    actor: Actor,
     /// The terminal that is helped.
     pub terminal: Terminal,
-    /// Whose it is.
-    pub customer: Customer,
     /// What waits for it.
     pub bundle: Bundle,
     /// The last second in which it can be fetched this way.
@@ -127,6 +125,7 @@ impl Authority {
         let (scope, reader, now) = (session.actor.scope(), &self.0.reader, self.now());
         let terminals = reader.terminals(scope, Some(session.customer)).await?;
         let waiting = reader.waiting_certificates(scope, session.customer, now).await?;
+        let waiting: HashSet<CertificateId> = waiting.into_iter().collect();
         let mut all: HashMap<TerminalId, Vec<CertRecord>> = HashMap::new();
         for cert in reader.certificates_of_customer(scope, session.customer).await? {
             all.entry(cert.terminal).or_default().push(cert);
@@ -156,27 +155,18 @@ impl Authority {
         Ok(Some(self.view(terminal, all, waiting.map(|row| row.certificate.id))))
     }
 
-    fn view(
-        &self,
-        terminal: Terminal,
-        all: Vec<CertRecord>,
-        waits: Option<tegata_core::id::CertificateId>,
-    ) -> TerminalView {
+    fn view(&self, terminal: Terminal, all: Vec<CertRecord>, waits: Option<CertificateId>) -> TerminalView {
         let profile = &self.0.rules.terminal_profile;
         let (condition, until) = terminal.condition(&all, waits, (&profile.name, profile.renewal_window()), self.now());
         let all = self.of_browsers(all);
-        // Anybody's right will do for the question.
-        let right = may_recover(&Actor::Operator { name: String::new() }, &terminal);
-        let permit = right.and_then(|right| recovery_permit(right, &terminal, (&all, waits), self.now()));
-        let recoverable = permit.is_ok();
+        let recoverable = recoverable(&terminal, (&all, waits)).is_ok();
         let last = all.into_iter().max_by_key(|cert| (cert.not_after, cert.id));
         TerminalView { terminal, condition, recoverable, until, last }
     }
 
     /// The certificates that people's browsers show.
-    fn of_browsers(&self, mut all: Vec<CertRecord>) -> Vec<CertRecord> {
-        all.retain(|cert| cert.profile == self.0.rules.terminal_profile.name);
-        all
+    fn of_browsers(&self, all: Vec<CertRecord>) -> Vec<CertRecord> {
+        made_by(&self.0.rules.terminal_profile.name, all)
     }
 
     /// Makes a code for a terminal that is locked out. An earlier one ends; one that was typed already only with `replace`.
@@ -216,20 +206,16 @@ impl Authority {
     ) -> Result<Timestamp, RecoverError> {
         let reason = reason.trim();
         check_name(reason, LONGEST_REASON).map_err(|_| RecoverError::Reason)?;
-        let right = may_recover(helper, terminal)?;
+        may_recover(helper, terminal)?;
         let (now, place) = (self.now(), (terminal.customer, terminal.id));
         let word = if way == Way::Code { "by code" } else { "here" };
         let begun = self.entry(helper, place, Action::RecoveryBegun, format!("{word}: {reason}"));
         let expires_at = now.plus_seconds(MINUTES * 60);
-        // Also in the log of the terminal where the helper sits.
+        let there = where_one_sits(&begun, format!("for {} {}: {reason}", terminal.client, terminal.name));
         let at = match helper {
             Actor::User { terminal: at, .. } => Some(*at),
             _ => None,
         };
-        let there = at.filter(|at| *at != terminal.id).map(|at| {
-            let detail = format!("for {} {}: {reason}", terminal.client, terminal.name);
-            Entry { terminal: Some(at), detail, ..begun.clone() }
-        });
         let recovery = Recovery {
             terminal: terminal.id,
             customer: terminal.customer,
@@ -243,7 +229,7 @@ impl Authority {
         let profile = self.0.rules.terminal_profile.name.clone();
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
-                if let Err(refused) = permit(tx, right, row.recovery.terminal, (&profile, now)).await? {
+                if let Some(refused) = refusal(tx, row.recovery.terminal, (&profile, now)).await? {
                     let detail = format!("{refused}: {}", row.recovery.reason);
                     tx.append_audit(&Entry { outcome: Outcome::Refused, detail, ..begun }).await?;
                     return Ok(Err(refused.into()));
@@ -308,20 +294,20 @@ impl Authority {
         let row = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
         Ok(row.map(|row| {
             let bundle = self.bundle_of(row, &terminal, &customer);
-            Help { terminal, customer, bundle, expires_at: recovery.expires_at }
+            Help { actor: actor.clone(), terminal, bundle, expires_at: recovery.expires_at }
         }))
     }
 
-    /// The .p12 of a terminal that this person helps.
-    pub async fn take_help(&self, session: &Session, help: &Help, format: Format) -> Result<BundleFile, BundleError> {
-        let row = self.waiting_row(&session.actor, help.terminal.id).await?;
-        self.take_row(&session.actor, row, format, None).await
+    /// The .p12 that waits for a terminal that is helped.
+    pub async fn take_help(&self, help: &Help, format: Format) -> Result<BundleFile, BundleError> {
+        let row = self.waiting_row(&help.actor, help.terminal.id).await?;
+        self.take_row(&help.actor, row, format, None).await
     }
 
-    /// The password of a terminal that this person helps.
-    pub async fn reveal_help(&self, session: &Session, help: &Help) -> Result<Secret<String>, BundleError> {
-        let row = self.waiting_row(&session.actor, help.terminal.id).await?;
-        self.reveal_row(&session.actor, &row).await
+    /// Its password.
+    pub async fn reveal_help(&self, help: &Help) -> Result<Secret<String>, BundleError> {
+        let row = self.waiting_row(&help.actor, help.terminal.id).await?;
+        self.reveal_row(&help.actor, &row).await
     }
 
     /// A code was typed at a terminal. When it is right, the new certificate waits for this browser. It can be typed again while it counts;
@@ -345,7 +331,7 @@ impl Authority {
         if self.0.recovery_limit.check_key(&(terminal.id, household(from), open.expires_at)).is_err() {
             return Err(RecoverError::WrongCode);
         }
-        let token = Secret::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.0.entropy)));
+        let token = new_token(&*self.0.entropy);
         let try_ = Try {
             terminal: terminal.id,
             code_hash: self.recovery_hash(terminal.id, code),
@@ -368,33 +354,18 @@ impl Authority {
     pub async fn recovered(&self, token: &str) -> Result<Option<Help>, AuthorityError> {
         let found = self.0.reader.recovery_by_token(token_hash(token), self.now()).await?;
         match found {
-            Some(recovery) => self.waiting_help(&recovered_actor(&recovery), &recovery).await,
+            Some(recovery) => {
+                let actor = Actor::Recovered { terminal: recovery.terminal, customer: recovery.customer };
+                self.waiting_help(&actor, &recovery).await
+            }
             None => Ok(None),
         }
-    }
-
-    /// The .p12 for the terminal at which a right code was typed.
-    pub async fn take_recovered(&self, help: &Help, format: Format) -> Result<BundleFile, BundleError> {
-        let actor = Actor::Recovered { terminal: help.terminal.id, customer: help.customer.id };
-        let row = self.waiting_row(&actor, help.terminal.id).await?;
-        self.take_row(&actor, row, format, None).await
-    }
-
-    /// Its password.
-    pub async fn reveal_recovered(&self, help: &Help) -> Result<Secret<String>, BundleError> {
-        let actor = Actor::Recovered { terminal: help.terminal.id, customer: help.customer.id };
-        let row = self.waiting_row(&actor, help.terminal.id).await?;
-        self.reveal_row(&actor, &row).await
     }
 
     /// What the register keeps of a code: eight digits need a key, or whoever reads the register could try them all.
     fn recovery_hash(&self, terminal: TerminalId, code: &RecoveryCode) -> [u8; 32] {
         *self.0.vault.derive(&format!("recovery/{terminal}/{}", code.digits().expose())).expose()
     }
-}
-
-fn recovered_actor(recovery: &Recovery) -> Actor {
-    Actor::Recovered { terminal: recovery.terminal, customer: recovery.customer }
 }
 
 pub(crate) type TryLimit = DefaultKeyedRateLimiter<(TerminalId, IpAddr, Timestamp)>;
@@ -404,18 +375,22 @@ pub(crate) fn try_limit() -> TryLimit {
     RateLimiter::keyed(Quota::with_period(EACH_TRY).expect("not nothing").allow_burst(TRIES_OF_ONE))
 }
 
-/// The rules, asked about what the register says at this moment.
-async fn permit(
+/// What the rules have against a recovery, asked about what the register says at this moment.
+async fn refusal(
     tx: &mut Tx,
-    right: Right,
     terminal: TerminalId,
     (profile, now): (&str, Timestamp),
-) -> Result<Result<(), PermitError>, StoreError> {
+) -> Result<Option<PermitError>, StoreError> {
     let row = tx.terminal(terminal).await?.ok_or(StoreError::NotFound { what: "terminal" })?;
-    let mut all = tx.certificates_of_terminal(terminal).await?;
-    all.retain(|cert| cert.profile == profile);
+    let all = made_by(profile, tx.certificates_of_terminal(terminal).await?);
     let waiting = tx.open_bundle(terminal, now).await?.map(|row| row.certificate.id);
-    Ok(recovery_permit(right, &row, (&all, waiting), now).map(|_| ()))
+    Ok(recoverable(&row, (&all, waiting)).err())
+}
+
+/// Those of a profile.
+fn made_by(profile: &str, mut all: Vec<CertRecord>) -> Vec<CertRecord> {
+    all.retain(|cert| cert.profile == profile);
+    all
 }
 
 /// One try to type a code.

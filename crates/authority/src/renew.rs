@@ -3,7 +3,7 @@
 
 use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry, Outcome};
-use tegata_core::cert::{CertRecord, Progress};
+use tegata_core::cert::CertRecord;
 use tegata_core::customer::Customer;
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::KeyKind;
@@ -334,9 +334,8 @@ impl Authority {
             renewal::standing(presented.revoked.is_some(), presented.not_before, presented.not_after, window, now);
         let mut certificates = self.0.reader.certificates_of_terminal(scope, identity.terminal.id).await?;
         let bundle = self.waiting(identity).await?;
-        let waits = |cert: &CertRecord| bundle.as_ref().is_some_and(|bundle| bundle.certificate.id == cert.id);
-        // One that nobody fetched and that cannot be fetched any more exists nowhere: its key is forgotten.
-        let exists = |cert: &CertRecord| cert.progress() != Progress::Issued || cert.id == presented.id || waits(cert);
+        let waiting = bundle.as_ref().map(|bundle| bundle.certificate.id);
+        let exists = |cert: &CertRecord| cert.id == presented.id || cert.exists(waiting);
         // What the terminal's programs hold is none of this browser's business.
         certificates.retain(|cert| cert.line == presented.line);
         certificates.retain(|cert| cert.revoked.is_none() && cert.not_after >= now && exists(cert));

@@ -10,7 +10,7 @@ use tegata_core::recovery::LONGEST_REASON;
 use tegata_core::terminal::Terminal;
 use tegata_store::{StoreError, Tx};
 
-use crate::{Authority, AuthorityError, about};
+use crate::{Authority, AuthorityError, about, where_one_sits};
 
 /// The longest name of a terminal, in characters.
 pub(crate) const LONGEST_NAME: usize = 40;
@@ -109,13 +109,7 @@ impl Authority {
         check_name(reason, LONGEST_REASON).map_err(|_| TerminalError::Reason)?;
         let place = (terminal.customer, terminal.id);
         let ended = self.entry(actor, place, action, reason);
-        let there = match actor {
-            Actor::User { terminal: at, .. } => {
-                let detail = format!("{} {}: {reason}", terminal.client, terminal.name);
-                Some(Entry { terminal: Some(*at), detail, ..ended.clone() })
-            }
-            _ => None,
-        };
+        let there = where_one_sits(&ended, format!("{} {}: {reason}", terminal.client, terminal.name));
         let revoked = self.entry(actor, place, Action::CertificateRevoked, why.as_str());
         let erased = self.entry(actor, place, Action::BundleErased, "revoked");
         let id = terminal.id;

@@ -86,6 +86,12 @@ pub enum Progress {
 }
 
 impl CertRecord {
+    /// Whether somebody holds it or can fetch it; `waiting` is the one that can be fetched. One that nobody fetched and that cannot be
+    /// fetched any more exists nowhere: its key is forgotten.
+    pub fn exists(&self, waiting: Option<CertificateId>) -> bool {
+        self.progress() != Progress::Issued || waiting == Some(self.id)
+    }
+
     /// How far it has come.
     pub fn progress(&self) -> Progress {
         match (self.used_at, self.downloaded_at) {

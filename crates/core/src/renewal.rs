@@ -5,7 +5,7 @@ use crate::cert::CertRecord;
 use crate::id::{CertificateId, CustomerId, TerminalId};
 use crate::invitation::Accepted;
 use crate::recovery::Right;
-use crate::terminal::{Terminal, existing};
+use crate::terminal::Terminal;
 use crate::time::{Days, Timestamp};
 
 /// Where a certificate stands in its life.
@@ -173,17 +173,30 @@ pub fn invitation_permit(_: Accepted, terminal: &Terminal) -> Result<Permit, Per
     Ok(bare(terminal))
 }
 
-/// Permission to give a terminal its new certificate although it cannot show the old one: that expired, or is lost with the PC. `all` are
-/// the terminal's certificates of the profile that is asked for, and `waiting` the one that can be fetched. A terminal is never recovered
-/// when its key may be in other hands, or when the last certificate that it got was revoked: then only the operator can give it another.
-/// What is left of a certificate that still lives carries over.
+/// Permission to give a terminal its new certificate although it cannot show the old one: that expired, or is lost with the PC. Only a
+/// terminal that is [`recoverable`] gets one. What is left of a certificate that still lives carries over.
 pub fn recovery_permit(
     right: Right,
     terminal: &Terminal,
-    (all, waiting): (&[CertRecord], Option<CertificateId>),
+    certificates: (&[CertRecord], Option<CertificateId>),
     now: Timestamp,
 ) -> Result<Permit, PermitError> {
-    if right.terminal() != terminal.id || all.iter().any(|cert| cert.terminal != terminal.id) {
+    if right.terminal() != terminal.id {
+        return Err(PermitError::OtherTerminal);
+    }
+    let last = recoverable(terminal, certificates)?;
+    let previous_end = Some(last.not_after).filter(|end| *end >= now);
+    Ok(Permit { recovers: Some(last.id), previous_end, ..bare(terminal) })
+}
+
+/// The certificate that a recovery of this terminal replaces. `all` are the terminal's certificates of the profile that is asked for, and
+/// `waiting` the one that can be fetched. A terminal is never recovered when its key may be in other hands, or when the last certificate
+/// that it got was revoked: then only the operator can give it another.
+pub fn recoverable<'c>(
+    terminal: &Terminal,
+    (all, waiting): (&'c [CertRecord], Option<CertificateId>),
+) -> Result<&'c CertRecord, PermitError> {
+    if all.iter().any(|cert| cert.terminal != terminal.id) {
         return Err(PermitError::OtherTerminal);
     }
     if terminal.retired_at.is_some() {
@@ -192,12 +205,9 @@ pub fn recovery_permit(
     if terminal.blocked_at.is_some() {
         return Err(PermitError::Revoked);
     }
-    let last = existing(all, waiting).max_by_key(|cert| (cert.issued_at, cert.id)).ok_or(PermitError::NeverIssued)?;
-    if last.revoked.is_some() {
-        return Err(PermitError::Revoked);
-    }
-    let previous_end = Some(last.not_after).filter(|end| *end >= now);
-    Ok(Permit { recovers: Some(last.id), previous_end, ..bare(terminal) })
+    let existing = all.iter().filter(|cert| cert.exists(waiting));
+    let last = existing.max_by_key(|cert| (cert.issued_at, cert.id)).ok_or(PermitError::NeverIssued)?;
+    if last.revoked.is_some() { Err(PermitError::Revoked) } else { Ok(last) }
 }
 
 /// For a terminal, on somebody's word.

@@ -93,12 +93,6 @@ impl Condition {
     }
 }
 
-/// Certificates that somebody holds or can fetch. One that nobody fetched and that cannot be fetched any more exists nowhere: its key is
-/// forgotten.
-pub(crate) fn existing(all: &[CertRecord], waiting: Option<CertificateId>) -> impl Iterator<Item = &CertRecord> {
-    all.iter().filter(move |cert| cert.progress() != Progress::Issued || waiting == Some(cert.id))
-}
-
 impl Terminal {
     /// How it stands, and until when it can connect. `all` are its certificates, of which those count that are made by the profile that
     /// people's browsers show; `waiting` is the one that can be fetched.
@@ -109,7 +103,8 @@ impl Terminal {
         (profile, window): (&str, Days),
         now: Timestamp,
     ) -> (Condition, Option<Timestamp>) {
-        let theirs: Vec<&CertRecord> = existing(all, waiting).filter(|cert| cert.profile == profile).collect();
+        let theirs: Vec<&CertRecord> =
+            all.iter().filter(|cert| cert.profile == profile && cert.exists(waiting)).collect();
         let latest = |counts: &dyn Fn(&CertRecord) -> bool| {
             theirs.iter().copied().filter(|cert| counts(cert)).max_by_key(|cert| (cert.not_after, cert.id))
         };

@@ -283,7 +283,7 @@ impl Conn {
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(conn) => conn.close().map_err(|(_, error)| sqlite::said(&error)),
+            Self::Sqlite(conn) => conn.close().map_err(|(_, error)| sqlite::said(error)),
             Self::Postgres(conn) => postgres::answer(conn.close()).await,
         }
     }
@@ -349,7 +349,7 @@ impl Watcher {
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(conn) => conn.close().map_err(|(_, error)| sqlite::said(&error)),
+            Self::Sqlite(conn) => conn.close().map_err(|(_, error)| sqlite::said(error)),
             Self::Postgres(pool) => {
                 pool.close().await;
                 Ok(())

@@ -51,12 +51,12 @@ impl ToSql for Arg {
 
 /// The statement with its values. The engine takes `$2` for a name and numbers names as they come; here it is the second value.
 fn prepare<'c>(conn: &'c Connection, query: &Query) -> Result<CachedStatement<'c>, StoreError> {
-    let mut statement = conn.prepare_cached(&query.text).map_err(|error| said(&error))?;
+    let mut statement = conn.prepare_cached(&query.text).map_err(said)?;
     for place in 1..=statement.parameter_count() {
         let number = statement.parameter_name(place).and_then(|name| name.get(1..)?.parse::<usize>().ok());
         let value = number.and_then(|number| query.args.get(number.checked_sub(1)?));
         let value = value.ok_or_else(|| StoreError::Engine(format!("no value for parameter {place}")))?;
-        statement.raw_bind_parameter(place, value).map_err(|error| said(&error))?;
+        statement.raw_bind_parameter(place, value).map_err(said)?;
     }
     Ok(statement)
 }
@@ -86,7 +86,7 @@ impl<'r> Cells<'r> {
 
 /// Runs a statement to its end; says how many rows it changed.
 pub(super) fn execute(conn: &Connection, query: &Query) -> Result<u64, StoreError> {
-    let changed = prepare(conn, query)?.raw_execute().map_err(|error| said(&error))?;
+    let changed = prepare(conn, query)?.raw_execute().map_err(said)?;
     Ok(changed as u64)
 }
 
@@ -94,7 +94,7 @@ pub(super) fn all<T>(conn: &Connection, query: &Query, read: impl Read<T>) -> Re
     let mut statement = prepare(conn, query)?;
     let mut rows = statement.raw_query();
     let mut values = Vec::new();
-    while let Some(row) = rows.next().map_err(|error| said(&error))? {
+    while let Some(row) = rows.next().map_err(said)? {
         values.push(read(&Row::Sqlite(Cells::new(row)))?);
     }
     Ok(values)
@@ -105,7 +105,7 @@ pub(super) fn all<T>(conn: &Connection, query: &Query, read: impl Read<T>) -> Re
 pub(super) fn optional<T>(conn: &Connection, query: &Query, read: impl Read<T>) -> Result<Option<T>, StoreError> {
     let mut statement = prepare(conn, query)?;
     let mut rows = statement.raw_query();
-    let row = rows.next().map_err(|error| said(&error))?;
+    let row = rows.next().map_err(said)?;
     row.map(|row| read(&Row::Sqlite(Cells::new(row)))).transpose()
 }
 
@@ -116,14 +116,14 @@ pub(super) fn run(conn: &Connection, text: &'static str) -> Result<(), StoreErro
 
 /// The number that a statement without values answers with.
 pub(super) fn first_number(conn: &Connection, text: &'static str) -> Result<i64, StoreError> {
-    conn.query_row(text, [], |row| row.get(0)).map_err(|error| said(&error))
+    conn.query_row(text, [], |row| row.get(0)).map_err(said)
 }
 
 /// Writes the journal back. A reader in the way is waited for only briefly: meanwhile nobody writes, in any process.
 pub(super) fn checkpoint(conn: &Connection) -> Result<bool, StoreError> {
-    conn.busy_timeout(CHECKPOINT_TIMEOUT).map_err(|error| said(&error))?;
+    conn.busy_timeout(CHECKPOINT_TIMEOUT).map_err(said)?;
     let busy = first_number(conn, "PRAGMA wal_checkpoint(TRUNCATE)");
-    conn.busy_timeout(BUSY_TIMEOUT).map_err(|error| said(&error))?;
+    conn.busy_timeout(BUSY_TIMEOUT).map_err(said)?;
     match busy {
         Err(StoreError::Busy) => Ok(false),
         busy => Ok(busy? == 0),
@@ -152,7 +152,7 @@ impl Place {
             let mut conn = self.connect(false)?;
             self.identify(&conn, fresh)?;
             // Only now: another program's file must be left as it is.
-            conn.pragma_update(None, "journal_mode", "WAL").map_err(|error| said(&error))?;
+            conn.pragma_update(None, "journal_mode", "WAL").map_err(said)?;
             migrate(&mut conn)?;
             Ok(conn)
         };
@@ -180,7 +180,7 @@ impl Place {
             }
             Ok(conn)
         };
-        connect().map_err(|error| said(&error))
+        connect().map_err(said)
     }
 
     pub(super) fn readers(&self) -> Readers {
@@ -298,7 +298,7 @@ fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
         }
         step.commit()
     };
-    steps(conn).map_err(|error| said(&error))
+    steps(conn).map_err(said)
 }
 
 /// The folder of `path`, when no file can be made in it.
@@ -316,7 +316,7 @@ fn unwritable_folder(path: &Path) -> Option<PathBuf> {
 }
 
 /// The engine's error in our words (result codes: <https://www.sqlite.org/rescode.html>).
-pub(super) fn said(error: &rusqlite::Error) -> StoreError {
+pub(super) fn said(error: rusqlite::Error) -> StoreError {
     let words = error.to_string();
     let code = error.sqlite_error().map_or(0, |error| error.extended_code);
     match (code & 0xff, code) {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use tegata_authority::TerminalError;
 
 use super::Admin;
-use super::recovery::{find, terminal};
+use super::recovery::{find, path_of, terminal};
 use crate::Shared;
 use crate::csrf::CheckedForm;
 use crate::error::Failure;
@@ -26,11 +26,9 @@ pub(crate) async fn rename(
     let view = find(&state, &login, &client).await?;
     let done = state.authority.rename_terminal(&login.session.actor, &view.terminal, fields.text("name")).await;
     match done {
-        Ok(()) => Ok(see_other(&format!("/admin/terminals/{client}"))),
+        Ok(()) => Ok(see_other(&path_of(&view))),
         Err(error) => {
-            let mut shown = terminal(&state, &visit, &login, &view);
-            shown.life_error = Some(visit.lang.t(words(error)?));
-            page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
+            page(StatusCode::UNPROCESSABLE_ENTITY, &terminal(&state, &visit, &login, &view).saying(words(error)?))
         }
     }
 }
@@ -45,10 +43,9 @@ pub(crate) async fn end(
 ) -> Result<Response, Failure> {
     let view = find(&state, &login, &client).await?;
     let (actor, reason) = (&login.session.actor, fields.text("end-reason"));
-    let mut shown = terminal(&state, &visit, &login, &view);
+    let shown = terminal(&state, &visit, &login, &view);
     if fields.text("sure") != "yes" {
-        shown.life_error = Some(visit.lang.t("admin-sure-needed"));
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &shown.saying("admin-sure-needed"));
     }
     let done = match fields.text("end") {
         "lost" => state.authority.report_lost(actor, &view.terminal, reason).await,
@@ -56,11 +53,8 @@ pub(crate) async fn end(
         _ => return Err(Failure::BadForm),
     };
     match done {
-        Ok(_) => Ok(see_other(&format!("/admin/terminals/{client}"))),
-        Err(error) => {
-            shown.life_error = Some(visit.lang.t(words(error)?));
-            page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
-        }
+        Ok(_) => Ok(see_other(&path_of(&view))),
+        Err(error) => page(StatusCode::UNPROCESSABLE_ENTITY, &shown.saying(words(error)?)),
     }
 }
 

@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::StatusCode;
 use tegata_authority::{Help, NewRecovery, RecoverError, TerminalView};
 use tegata_core::id::ClientNumber;
 use tegata_core::renewal::PermitError;
@@ -14,11 +14,12 @@ use tegata_pki::pkcs12::Format;
 use super::Admin;
 use super::terminals::RowOf;
 use crate::Shared;
-use crate::csrf::{CheckedForm, is_from_elsewhere};
+use crate::csrf::CheckedForm;
 use crate::error::Failure;
 use crate::frame::{Frame, Moment, page};
-use crate::portal::bundle::{attachment, chosen, failed};
-use crate::portal::{safe_file_name, see_other};
+use crate::portal::bundle::{Fetch, failed, handed_out};
+use crate::portal::password::groups;
+use crate::portal::see_other;
 use crate::session::LoggedIn;
 use crate::visit::Visit;
 
@@ -42,9 +43,17 @@ pub(crate) struct TerminalPage {
     /// Where the code is typed.
     address: String,
     /// What is wrong with what was sent about its name or its end.
-    pub(crate) life_error: Option<String>,
+    life_error: Option<String>,
     /// Whether the administrator sits at this very terminal.
     own: bool,
+}
+
+impl TerminalPage {
+    /// With what is wrong with what was sent about its name or its end.
+    pub(crate) fn saying(mut self, key: &str) -> Self {
+        self.life_error = Some(self.f.t(key));
+        self
+    }
 }
 
 /// A certificate that can be fetched here.
@@ -67,7 +76,7 @@ impl Waits {
             file_name: help.bundle.file_name.clone(),
             not_after: Moment::of(visit.lang, help.bundle.certificate.not_after),
             until: Moment::of(visit.lang, help.expires_at),
-            groups: password.map(|text| text.expose().split('-').map(str::to_owned).collect()).unwrap_or_default(),
+            groups: password.map(groups).unwrap_or_default(),
             compat: visit.format == Format::Compat,
         }
     }
@@ -105,7 +114,7 @@ pub(crate) async fn begin(
     };
     let mut shown = terminal(&state, &visit, &login, &view);
     match done {
-        Ok(None) => return Ok(see_other(&format!("/admin/terminals/{client}"))),
+        Ok(None) => return Ok(see_other(&path_of(&view))),
         Ok(Some(NewRecovery { code, expires_at, .. })) => {
             let groups = code.spoken().expose().split(' ').map(str::to_owned).collect();
             shown.code = Some((groups, Moment::of(visit.lang, expires_at)));
@@ -128,22 +137,17 @@ pub(crate) async fn begin(
 /// `GET /admin/terminals/{client}/bundle.p12`
 pub(crate) async fn download(
     State(state): State<Shared>,
-    visit: Visit,
     Admin(login): Admin,
     Path(client): Path<String>,
-    (method, headers, uri): (Method, HeaderMap, Uri),
+    fetch: Fetch,
 ) -> Result<Response, Failure> {
-    if method == Method::HEAD {
-        return Err(Failure::NoSuchMethod); // a look at the headers must not count as fetched
-    }
     let view = find(&state, &login, &client).await?;
-    if is_from_elsewhere(&headers, &visit.host) {
-        return Ok(see_other(&format!("/admin/terminals/{client}"))); // a link on another site fetches nothing
+    if fetch.is_from_elsewhere {
+        return Ok(see_other(&path_of(&view)));
     }
     let help = help(&state, &login, &view).await?.ok_or(Failure::NoBundle)?;
-    let file = state.authority.take_help(&login.session, &help, chosen(&uri, visit.format)).await.map_err(failed)?;
-    let name = safe_file_name(&file.file_name, "certificate.p12");
-    Ok(attachment("application/x-pkcs12", &name, file.bytes.expose().clone()))
+    let file = state.authority.take_help(&help, fetch.format).await.map_err(failed)?;
+    Ok(handed_out(&file))
 }
 
 /// `POST /admin/terminals/{client}/password`
@@ -156,7 +160,7 @@ pub(crate) async fn reveal(
 ) -> Result<Response, Failure> {
     let view = find(&state, &login, &client).await?;
     let help = help(&state, &login, &view).await?.ok_or(Failure::NoBundle)?;
-    let password = state.authority.reveal_help(&login.session, &help).await.map_err(failed)?;
+    let password = state.authority.reveal_help(&help).await.map_err(failed)?;
     let mut shown = terminal(&state, &visit, &login, &view);
     shown.waits = Some(Waits::of(&visit, path_of(&view), &help, Some(&password)));
     page(StatusCode::OK, &shown)
@@ -171,7 +175,7 @@ pub(crate) async fn find(state: &Shared, login: &LoggedIn, client: &str) -> Resu
 }
 
 /// The address of a terminal's page.
-fn path_of(view: &TerminalView) -> String {
+pub(crate) fn path_of(view: &TerminalView) -> String {
     format!("/admin/terminals/{}", view.terminal.client.number())
 }
 
@@ -180,6 +184,7 @@ async fn help(state: &Shared, login: &LoggedIn, view: &TerminalView) -> Result<O
     found.map_err(|error| Failure::internal("looking for what waits for a terminal", &error))
 }
 
+/// The page as it stands, before anything is said on it.
 pub(crate) fn terminal(state: &Shared, visit: &Visit, login: &LoggedIn, view: &TerminalView) -> TerminalPage {
     let f = Frame::new(&state.portal, visit, "admin-terminal", "admin-terminal-title").of(login);
     let row = RowOf::of(visit.lang, view, state.authority.now());

@@ -1,11 +1,12 @@
 //! 証明書保存: where 「こちら」 gives the file, in the format that fits the system, as often as needed until the bundle is erased.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode, Uri};
-use tegata_authority::{Bundle, BundleError};
+use http::request::Parts;
+use http::{Method, StatusCode, Uri};
+use tegata_authority::{Bundle, BundleError, BundleFile};
 use tegata_pki::pkcs12::Format;
 
 use super::{safe_file_name, see_other};
@@ -27,7 +28,7 @@ struct SavePage {
 }
 
 /// The format that the address asks for, else the one that fits the visitor's system.
-pub(crate) fn chosen(uri: &Uri, fitting: Format) -> Format {
+fn chosen(uri: &Uri, fitting: Format) -> Format {
     match query(uri, "format") {
         Some("compat") => Format::Compat,
         Some("standard") => Format::Standard,
@@ -72,25 +73,40 @@ fn save(f: Frame, bundle: &Bundle, format: Format) -> SavePage {
     }
 }
 
-/// `GET /renewal/bundle.p12`
-pub(crate) async fn download(
-    State(state): State<Shared>,
-    visit: Visit,
-    login: LoggedIn,
-    method: Method,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Failure> {
-    if method == Method::HEAD {
-        return Err(Failure::NoSuchMethod); // a look at the headers must not count as fetched
+/// Somebody asks for a .p12. A look at the headers must not count as fetched, so `HEAD` is refused.
+pub(crate) struct Fetch {
+    /// The format that is asked for, or that fits.
+    pub(crate) format: Format,
+    /// A link on another site fetches nothing.
+    pub(crate) is_from_elsewhere: bool,
+}
+
+impl FromRequestParts<Shared> for Fetch {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Failure> {
+        if parts.method == Method::HEAD {
+            return Err(Failure::NoSuchMethod);
+        }
+        let visit = Visit::from_request_parts(parts, state).await?;
+        let is_from_elsewhere = is_from_elsewhere(&parts.headers, &visit.host);
+        Ok(Self { format: chosen(&parts.uri, visit.format), is_from_elsewhere })
     }
-    if is_from_elsewhere(&headers, &visit.host) {
-        return Ok(see_other("/renewal")); // a link on another site fetches nothing
-    }
-    let format = chosen(&uri, visit.format);
-    let file = state.authority.take_bundle(&login.session, format).await.map_err(failed)?;
+}
+
+/// A .p12 as an answer.
+pub(crate) fn handed_out(file: &BundleFile) -> Response {
     let name = safe_file_name(&file.file_name, "certificate.p12");
-    Ok(attachment("application/x-pkcs12", &name, file.bytes.expose().clone()))
+    attachment("application/x-pkcs12", &name, file.bytes.expose().clone())
+}
+
+/// `GET /renewal/bundle.p12`
+pub(crate) async fn download(State(state): State<Shared>, login: LoggedIn, fetch: Fetch) -> Result<Response, Failure> {
+    if fetch.is_from_elsewhere {
+        return Ok(see_other("/renewal"));
+    }
+    let file = state.authority.take_bundle(&login.session, fetch.format).await.map_err(failed)?;
+    Ok(handed_out(&file))
 }
 
 /// A file to be saved. `name` has been through [`safe_file_name`].

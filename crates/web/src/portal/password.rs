@@ -78,7 +78,8 @@ fn password_page(
     }
 }
 
-fn groups(password: &Secret<String>) -> Vec<String> {
+/// The groups that a password is shown in.
+pub(crate) fn groups(password: &Secret<String>) -> Vec<String> {
     password.expose().split('-').map(str::to_owned).collect()
 }
 

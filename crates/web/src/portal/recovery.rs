@@ -8,14 +8,14 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, StatusCode};
 use tegata_authority::{Help, RecoverError};
 use tegata_core::recovery::RecoveryCode;
 
-use super::bundle::{attachment, chosen, failed};
-use super::{another_url, safe_file_name, see_other};
+use super::bundle::{Fetch, failed, handed_out};
+use super::{another_url, see_other};
 use crate::admin::recovery::Waits;
-use crate::csrf::{CheckedForm, is_from_elsewhere};
+use crate::csrf::CheckedForm;
 use crate::error::Failure;
 use crate::frame::{Frame, page};
 use crate::visit::Visit;
@@ -85,19 +85,15 @@ pub(crate) async fn submit(
 /// `GET /recovery/bundle.p12`
 pub(crate) async fn download(
     State(state): State<Shared>,
-    visit: Visit,
-    (method, headers, uri): (Method, HeaderMap, Uri),
+    headers: HeaderMap,
+    fetch: Fetch,
 ) -> Result<Response, Failure> {
-    if method == Method::HEAD {
-        return Err(Failure::NoSuchMethod); // a look at the headers must not count as fetched
-    }
-    if is_from_elsewhere(&headers, &visit.host) {
-        return Ok(see_other("/recovery")); // a link on another site fetches nothing
+    if fetch.is_from_elsewhere {
+        return Ok(see_other(BASE));
     }
     let help = help(&state, &headers).await?.ok_or(Failure::RecoveryOver)?;
-    let file = state.authority.take_recovered(&help, chosen(&uri, visit.format)).await.map_err(failed)?;
-    let name = safe_file_name(&file.file_name, "certificate.p12");
-    Ok(attachment("application/x-pkcs12", &name, file.bytes.expose().clone()))
+    let file = state.authority.take_help(&help, fetch.format).await.map_err(failed)?;
+    Ok(handed_out(&file))
 }
 
 /// `POST /recovery/password`
@@ -108,7 +104,7 @@ pub(crate) async fn reveal(
     CheckedForm(_): CheckedForm,
 ) -> Result<Response, Failure> {
     let help = help(&state, &headers).await?.ok_or(Failure::RecoveryOver)?;
-    let password = state.authority.reveal_recovered(&help).await.map_err(failed)?;
+    let password = state.authority.reveal_help(&help).await.map_err(failed)?;
     let mut shown = blank(&state, &visit);
     shown.waits = Some((help.terminal.name.clone(), Waits::of(&visit, BASE.into(), &help, Some(&password))));
     page(StatusCode::OK, &shown)
