@@ -13,7 +13,7 @@ landing-none-what = This service can only be used from terminals that have a cer
 landing-known = The terminal at which this browser last logged in
 landing-known-number = Terminal number
 landing-known-ended = expired
-landing-known-so = The certificate of this terminal has expired. Browsers do not offer expired certificates, which is why you see this page. Tell the support office below the terminal's name, its number, and that it needs a new certificate.
+landing-known-so = The certificate of this terminal has expired. Browsers do not offer expired certificates, which is why you see this page. Tell your administrator or the support below the terminal's name and its number, and ask for a recovery code.
 
 landing-none-why1 = The list of certificates was cancelled or closed without a choice.
 landing-none-why2 = The certificate has expired. Browsers do not list expired certificates, so you see this page instead.
@@ -21,7 +21,7 @@ landing-none-why3 = No certificate has been imported at this terminal yet, or no
 landing-none-why4 = This is not the browser you always use. Firefox needs an import of its own.
 landing-none-step1 = Press “Choose the certificate again”, choose the certificate in the list that appears and press “OK”.
 landing-none-step2 = If no list appears, check that this is the browser and the user that you always use.
-landing-none-step3 = If you still see this page, the certificate may have expired. Call the support below, tell them the terminal's name and ask for a new certificate.
+landing-none-step3 = If you still see this page, the certificate may have expired. Tell your administrator or the support below the terminal's name, and ask for a recovery code.
 
 landing-foreign-title = This certificate cannot be used here
 landing-foreign-what = The certificate that was chosen is not registered with this service.
@@ -33,7 +33,7 @@ landing-foreign-step2 = If there is none to choose, call the support below.
 landing-expired-title = The certificate has expired
 landing-expired-what = This certificate was valid until { $at }. It has expired, so it cannot be used to connect.
 landing-expired-step1 = If this terminal has a renewed certificate, press “Choose the certificate again” and choose the later date.
-landing-expired-step2 = If it has none, call the support below, tell them the terminal's name and ask for a new certificate. Once you have imported it, you can connect again.
+landing-expired-step2 = If it has none, tell your administrator or the support below the terminal's name, and ask for a recovery code. Type it below to get the new certificate.
 
 landing-revoked-title = The certificate has been revoked
 landing-revoked-what = This certificate has been revoked, so it cannot be used to connect.
