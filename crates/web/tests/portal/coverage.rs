@@ -10,7 +10,7 @@ use crate::est::{agent, enroll, for_names_of, named};
 
 /// The columns: nobody that we know (no certificate, foreign, expired, revoked, unknown to the register); a due terminal before login; the
 /// same after login, with a bundle waiting; its session at another terminal of the customer; its session at another customer's terminal; the customer's administrator.
-const TABLE: [(&str, &str, [u16; 6]); 32] = [
+const TABLE: &[(&str, &str, [u16; 6])] = &[
     ("GET", "/", [403, 303, 303, 303, 303, 303]),
     ("GET", "/login", [403, 200, 303, 200, 200, 303]),
     ("POST", "/login", [403, 401, 401, 401, 401, 401]),
@@ -47,7 +47,7 @@ const TABLE: [(&str, &str, [u16; 6]); 32] = [
 
 /// The same for programs: no certificate; one that is worth nothing; a due terminal; a fresh one; another customer's due one; the due
 /// terminal's agent. What is sent is a request for the names of the due terminal, and the question about its certificate.
-const PROGRAMS: [(&str, &str, [u16; 6]); 11] = [
+const PROGRAMS: &[(&str, &str, [u16; 6])] = &[
     ("GET", "/.well-known/est/cacerts", [200, 200, 200, 200, 200, 200]),
     ("GET", "/.well-known/est/csrattrs", [200, 200, 200, 200, 200, 200]),
     ("POST", "/.well-known/est/simpleenroll", [401, 403, 200, 409, 200, 200]),
@@ -64,7 +64,7 @@ const PROGRAMS: [(&str, &str, [u16; 6]); 11] = [
 #[tokio::test]
 async fn every_way_for_programs_answers_every_program_as_the_table_says() {
     // A terminal that got a certificate may not ask for the next one at once: each row has a place of its own.
-    for (method, path, expected) in PROGRAMS {
+    for &(method, path, expected) in PROGRAMS {
         let place = Deployment::new().await;
         let mut programs: Vec<_> = visitors(&place).await.into_iter().filter(|(_, column, _)| *column == 0).collect();
         programs[0].1 = 0;
@@ -165,7 +165,7 @@ async fn every_way_in_answers_every_visitor_as_the_table_says() {
     }
     assert_eq!(known.len(), tegata_web::routes().len(), "the table names a route that does not exist");
     for (who, column, visitor) in visitors(&place).await {
-        for (method, path, expected) in TABLE {
+        for &(method, path, expected) in TABLE {
             let mut browser = visitor.clone();
             let answer = ask(&mut browser, method, path).await;
             let name = format!("{method} {path} {who}");
