@@ -24,12 +24,12 @@ const DESKTOP = { width: 1280, height: 800 };
 
 /**
  * Opens a browser over a store that holds the certificates of these terminals (`{ p12, password }`).
- * The certificate is chosen by Chromium itself, by policy. `anyServer` accepts any server certificate, for servers under another clock.
+ * The certificate is chosen by Chromium itself, by policy: the tests' own, or the file that `policy` holds. `anyServer` accepts any server certificate, for servers under another clock.
  */
-export async function openBrowser(demo, terminals = [], { javaScript = true, viewport = DESKTOP, anyServer = false } = {}) {
+export async function openBrowser(demo, terminals = [], { javaScript = true, viewport = DESKTOP, anyServer = false, policy } = {}) {
   const home = makeHome(demo.caPem);
   for (const terminal of terminals) importP12(home, terminal.p12, terminal.password);
-  writePolicy(home, demo.issuerName);
+  writePolicy(home, demo.issuerName, policy);
   const browser = new Browser(home, demo, { javaScript, viewport, anyServer });
   await browser.launch();
   return browser;
@@ -128,13 +128,15 @@ export async function openPlainBrowser(demo, terminal, { viewport = DESKTOP } = 
   return browser;
 }
 
-function writePolicy(home, issuerName) {
+function writePolicy(home, issuerName, ours) {
   const managed = join(home, 'etc', 'policies', 'managed');
   mkdirSync(managed, { recursive: true });
   const filter = { ISSUER: { CN: issuerName } };
   const rules = ['https://localhost', 'https://[*.]localhost', 'https://127.0.0.1'];
+  if (ours) writeFileSync(join(managed, 'clinic.json'), ours);
+  const choice = ours ? {} : { AutoSelectCertificateForUrls: rules.map((pattern) => JSON.stringify({ pattern, filter })) };
   const policy = {
-    AutoSelectCertificateForUrls: rules.map((pattern) => JSON.stringify({ pattern, filter })),
+    ...choice,
     DefaultBrowserSettingEnabled: false,
     PasswordManagerEnabled: false,
     SafeBrowsingProtectionLevel: 0,

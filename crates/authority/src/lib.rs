@@ -256,6 +256,16 @@ impl Authority {
     }
 }
 
+/// The common names of the issuing CAs that the register knows, oldest first: browsers choose certificates by them.
+pub async fn issuer_names(reader: &Reader) -> Result<Vec<String>, AuthorityError> {
+    let issuers = reader.issuers(Actor::System { job: "issuer-names" }.scope()).await?;
+    let name = |row: tegata_store::IssuerRow| {
+        let cert = tegata_pki::issuer::IssuerCert::from_der(&row.der).map_err(|_| AuthorityError::Missing("issuer"))?;
+        Ok(cert.common_name().to_owned())
+    };
+    issuers.into_iter().map(name).collect()
+}
+
 /// Adds the certificate to an entry.
 fn about(entry: Entry, serial: Serial) -> Entry {
     Entry { serial: Some(serial), ..entry }

@@ -14,6 +14,7 @@ mod gate;
 mod headers;
 mod health;
 mod i18n;
+mod policy;
 mod portal;
 mod remembered;
 mod session;
@@ -31,6 +32,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use api::ocsp::{StatusState, ca_certificate_path, status_routes, status_service};
 pub use api::orca::{OrcaState, orca_router, program_refusal};
 pub use health::{Health, HealthCheck, health_router};
+pub use policy::{BrowserPolicy, PolicyFile};
 
 /// What the pages are made from.
 pub struct WebState {
@@ -87,7 +89,7 @@ struct Endpoint {
 
 /// Every way in. The coverage test walks this list with every kind of visitor.
 fn endpoints() -> Vec<Endpoint> {
-    use admin::{life, recovery as help, terminals};
+    use admin::{life, policy, recovery as help, terminals};
     use portal::{bundle, check, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
     vec![
@@ -115,6 +117,8 @@ fn endpoints() -> Vec<Endpoint> {
         entry("POST", "/admin/terminals/{client}/password", post(help::reveal)),
         entry("POST", "/admin/terminals/{client}/name", post(life::rename)),
         entry("POST", "/admin/terminals/{client}/end", post(life::end)),
+        entry("GET", "/admin/browser-policy", get(policy::show)),
+        entry("GET", "/admin/browser-policy/{file}", get(policy::download)),
         entry("GET", "/recovery", get(recovery::show)),
         entry("POST", "/recovery", post(recovery::submit)),
         entry("GET", "/recovery/bundle.p12", get(recovery::download)),

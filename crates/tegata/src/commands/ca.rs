@@ -147,7 +147,7 @@ fn root_crl(checked: &Checked, file: &Path, days: i64, out: Out) -> anyhow::Resu
 }
 
 /// Whoever reads it at this moment reads the old one or the new one.
-fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");
     std::fs::write(&partial, bytes)?;

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod enrollment;
 pub mod forecast;
 pub mod init;
+mod policy;
 pub mod renewal;
 pub mod terminal;
 pub mod user;

@@ -1,4 +1,4 @@
-//! `tegata terminal add | invite | recover | rename | lost | retire | list | show`
+//! `tegata terminal add | invite | recover | rename | lost | retire | list | show | policy`
 
 use std::path::Path;
 
@@ -95,6 +95,11 @@ pub enum Command {
         /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
         terminal: TerminalName,
     },
+    /// Files with which Chrome and Edge choose the certificate by themselves, for the administrators of PCs.
+    #[command(
+        after_help = "Examples:\n  tegata terminal policy --format reg --out tegata-browser.reg\n  tegata terminal policy"
+    )]
+    Policy(super::policy::Args),
 }
 
 /// How an operator names a terminal.
@@ -145,6 +150,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
         Command::Rename { terminal, name } => rename(path, out, terminal, &name).await?,
         Command::Lost { terminal, reason } => end(path, out, terminal, (&reason, true)).await?,
         Command::Retire { terminal, reason } => end(path, out, terminal, (&reason, false)).await?,
+        Command::Policy(args) => super::policy::run(args, path, out).await?,
         Command::List { customer } => {
             let store = deployment::register(&deployment::config(path)?).await?;
             let terminals = store.reader().terminals(actor.scope(), customer).await?;

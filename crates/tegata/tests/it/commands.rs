@@ -91,6 +91,25 @@ fn a_terminals_life_is_told_by_commands_and_what_cannot_be_is_refused() {
 }
 
 #[test]
+fn browsers_policies_are_written_for_each_system_and_printed_for_the_rest() {
+    let bed = Bed::new();
+    let (output, rules, stderr) = run(&mut bed.command(&["terminal", "policy"]));
+    assert!(output.status.success(), "{stderr}");
+    assert!(rules.contains("{\"filter\":{\"ISSUER\":{\"CN\":\""), "{rules}");
+    for (format, part) in
+        [("linux", "AutoSelectCertificateForUrls"), ("macos", "com.google.Chrome"), ("intune", "omaUri")]
+    {
+        let file = bed.dir.join(format);
+        let words = ["terminal", "policy", "--format", format, "--out", file.to_str().expect("ASCII")];
+        let (output, _, stderr) = run(&mut bed.command(&words));
+        assert!(output.status.success(), "{stderr}");
+        assert!(std::fs::read_to_string(&file).expect("written").contains(part), "{format}");
+    }
+    refused(&mut bed.command(&["terminal", "policy", "--format", "reg"]), &["--out"]);
+    refused(&mut bed.command(&["terminal", "policy", "--format", "exe", "--out", "x"]), &["reg-remove"]);
+}
+
+#[test]
 fn wrong_passphrases_and_broken_files_are_told_in_one_sentence() {
     let bed = Bed::new();
     refused(

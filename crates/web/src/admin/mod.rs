@@ -2,6 +2,7 @@
 //! a login with that role, at a terminal of the same customer whose certificate counts.
 
 pub(crate) mod life;
+pub(crate) mod policy;
 pub(crate) mod recovery;
 pub(crate) mod terminals;
 

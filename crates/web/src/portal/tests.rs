@@ -20,6 +20,7 @@ fn pages(lang: Lang) -> Vec<(String, String)> {
         recovery::tests::samples(lang),
         admin::terminals::tests::samples(lang),
         admin::recovery::tests::samples(lang),
+        admin::policy::tests::samples(lang),
         crate::error::tests::samples(lang),
     ]
     .concat()

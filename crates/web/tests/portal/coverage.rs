@@ -34,6 +34,8 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
     ("POST", "/admin/terminals/{client}/password", [403, 303, 403, 303, 403, 404]),
     ("POST", "/admin/terminals/{client}/name", [403, 303, 403, 303, 403, 422]),
     ("POST", "/admin/terminals/{client}/end", [403, 303, 403, 303, 403, 422]),
+    ("GET", "/admin/browser-policy", [403, 303, 403, 303, 403, 200]),
+    ("GET", "/admin/browser-policy/{file}", [403, 303, 403, 303, 403, 200]),
     ("GET", "/recovery", [200, 200, 200, 200, 200, 200]),
     ("POST", "/recovery", [422, 422, 422, 422, 422, 422]),
     ("GET", "/recovery/bundle.p12", [403, 403, 403, 403, 403, 403]),
@@ -125,7 +127,7 @@ async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
 
 /// Asks one way in, with whatever a browser would send.
 async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
-    let path = path.replace("{*path}", "style.css").replace("{client}", "2");
+    let path = path.replace("{*path}", "style.css").replace("{client}", "2").replace("{file}", "tegata-browser.reg");
     if method == "GET" {
         return browser.get(&path).await;
     }
