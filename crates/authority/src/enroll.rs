@@ -2,7 +2,7 @@
 
 use tegata_core::access::{Actor, Role};
 use tegata_core::audit::{Action, Entry, Outcome};
-use tegata_core::customer::{Customer, CustomerCode, User, check_name};
+use tegata_core::customer::{Customer, CustomerCode, CustomerKind, User, check_name};
 use tegata_core::id::{ClientNumber, CustomerId, ParseIdError, TerminalId};
 use tegata_core::secret::{Secret, random};
 use tegata_core::terminal::Terminal;
@@ -22,6 +22,14 @@ pub enum EnrollError {
     /// A password that is too easy or too long.
     #[error("the password must have {} to {} characters", password::SHORTEST, password::LONGEST)]
     Password,
+    /// People of such a customer cannot have this role.
+    #[error("{role} is not a role for people of this customer, whose kind is {kind} (see `tegata user add --help`)")]
+    Role {
+        /// The role.
+        role: Role,
+        /// What the customer is.
+        kind: CustomerKind,
+    },
     /// The register refused: a duplicate, an unknown customer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -44,11 +52,12 @@ fn operator(actor: &Actor) -> Result<(), EnrollError> {
 }
 
 impl Authority {
-    /// Registers a clinic. Without an id, the next free one is taken.
+    /// Registers a customer. Without an id, the next free one is taken.
     pub async fn add_customer(
         &self,
         actor: &Actor,
         id: Option<CustomerId>,
+        kind: CustomerKind,
         code: CustomerCode,
         name: &str,
     ) -> Result<Customer, EnrollError> {
@@ -57,7 +66,7 @@ impl Authority {
         let (actor, name, now) = (actor.clone(), name.to_owned(), self.now());
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
-                let id = tx.insert_customer(&NewCustomer { id, code, name, created_at: now }).await?;
+                let id = tx.insert_customer(&NewCustomer { id, kind, code, name, created_at: now }).await?;
                 let customer = tx.customer(id).await?.ok_or(StoreError::NotFound { what: "customer" })?;
                 let entry = Entry {
                     at: now,
@@ -67,7 +76,7 @@ impl Authority {
                     serial: None,
                     action: Action::CustomerAdded,
                     outcome: Outcome::Done,
-                    detail: format!("{} {}", customer.code, customer.name),
+                    detail: format!("{} {} ({})", customer.code, customer.name, customer.kind),
                 };
                 tx.append_audit(&entry).await?;
                 Ok::<_, StoreError>(customer)
@@ -89,6 +98,10 @@ impl Authority {
         let NewUser { customer, name, role, .. } = new;
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
+                let kind = tx.customer(customer).await?.ok_or(StoreError::UnknownCustomer(customer))?.kind;
+                if !role.fits(kind) {
+                    return Err(EnrollError::Role { role, kind });
+                }
                 let record = UserRecord { customer, name, password_hash, role, created_at: now };
                 let id = tx.insert_user(&record).await?;
                 let user = tx.user(id).await?.ok_or(StoreError::NotFound { what: "user" })?;
@@ -103,10 +116,10 @@ impl Authority {
                     detail: format!("{} ({})", user.name, user.role),
                 };
                 tx.append_audit(&entry).await?;
-                Ok::<_, StoreError>(user)
+                Ok(user)
             })
         });
-        Ok(write.await?)
+        write.await
     }
 
     /// Registers a terminal. Without a number, the customer's next free one is taken.

@@ -271,11 +271,11 @@ fn about(entry: Entry, serial: Serial) -> Entry {
     Entry { serial: Some(serial), ..entry }
 }
 
-/// The same for the log of the terminal at which a person sits who acts on another one.
+/// The same for the log of the terminal at which a person sits who acts on another one, whosesoever that is.
 fn where_one_sits(entry: &Entry, detail: String) -> Option<Entry> {
     match &entry.actor {
-        Actor::User { terminal: at, .. } if entry.terminal != Some(*at) => {
-            Some(Entry { terminal: Some(*at), detail, ..entry.clone() })
+        Actor::User { terminal: at, customer, .. } if entry.terminal != Some(*at) => {
+            Some(Entry { customer: Some(*customer), terminal: Some(*at), detail, ..entry.clone() })
         }
         _ => None,
     }

@@ -276,6 +276,10 @@ impl Authority {
         }
         let (customer, terminal) = (row.customer, row.terminal);
         let user = row.user;
+        // Nothing registers such a person; whoever writes into the register by other ways does not become an officer by one word.
+        if !user.role.fits(identity.customer.kind) {
+            return Ok(SessionLookup::None);
+        }
         let actor = Actor::User { user: user.id, name: user.name.clone(), role: user.role, customer, terminal };
         let (user_name, expires_at, deferred) = (user.name, row.expires_at, row.deferred);
         Ok(SessionLookup::Live(Session { actor, user_name, customer, terminal, expires_at, deferred }))

@@ -1,6 +1,6 @@
 //! Revoking: from the commit on, the certificate opens nothing, and what waited with it is forgotten.
 
-use tegata_core::access::Actor;
+use tegata_core::access::{Actor, Privilege, may};
 use tegata_core::audit::Action;
 use tegata_core::cert::{CertRecord, RevocationReason};
 use tegata_core::id::{CertificateId, Serial};
@@ -12,8 +12,8 @@ use crate::terminal::{block, revoke_one};
 /// Why nothing was revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
-    /// Not an operator.
-    #[error("only an operator may do this")]
+    /// Not for this actor.
+    #[error("only the operator and its CA officers may do this")]
     Forbidden,
     /// It was revoked before.
     #[error("the certificate is revoked already")]
@@ -34,7 +34,7 @@ impl Authority {
         certificate: &CertRecord,
         reason: RevocationReason,
     ) -> Result<Vec<Serial>, RevokeError> {
-        if !matches!(actor, Actor::Operator { .. }) {
+        if !may(actor, Privilege::Revoke, certificate.customer) {
             return Err(RevokeError::Forbidden);
         }
         let place = (certificate.customer, certificate.terminal);

@@ -4,24 +4,48 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::customer::CustomerKind;
 use crate::id::{CustomerId, ParseIdError, TerminalId, UserId};
 
-/// What a person of a customer may do.
+/// What a person of a customer may do; [`Privilege`] says it in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Uses the applications and renews the certificate of the terminal in use.
     TerminalUser,
     /// The same, and looks after all terminals of the customer.
     CustomerAdmin,
+    /// Of the operator: does at the console what the command line does.
+    CaOfficer,
+    /// Of the operator: answers the telephone. Sees how everything stands, and never a key, a password or a code.
+    HelpDesk,
+    /// Of the operator: reads how everything stands and what was done, and changes nothing.
+    Auditor,
 }
 
 impl Role {
-    /// Its word in the store, on the command line and in `demo.json`.
+    /// Every role with its word in the store, on the command line and in `demo.json`.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::TerminalUser, "terminal-user"),
+        (Self::CustomerAdmin, "customer-admin"),
+        (Self::CaOfficer, "ca-officer"),
+        (Self::HelpDesk, "help-desk"),
+        (Self::Auditor, "auditor"),
+    ];
+
+    /// Its word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TerminalUser => "terminal-user",
-            Self::CustomerAdmin => "customer-admin",
-        }
+        Self::ALL.iter().find(|(role, _)| *role == self).map_or("", |(_, word)| word)
+    }
+
+    /// Whether it is one of the operator's staff, who see every customer.
+    pub fn is_staff(self) -> bool {
+        matches!(self, Self::CaOfficer | Self::HelpDesk | Self::Auditor)
+    }
+
+    /// Whether people of such a customer can have it. The operator's own terminals are looked after by its officers: an administrator there
+    /// could otherwise give himself an officer's terminal.
+    pub fn fits(self, kind: CustomerKind) -> bool {
+        self.is_staff() == (kind == CustomerKind::Operator)
     }
 }
 
@@ -34,11 +58,9 @@ impl fmt::Display for Role {
 impl FromStr for Role {
     type Err = ParseIdError;
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        match text {
-            "terminal-user" => Ok(Self::TerminalUser),
-            "customer-admin" => Ok(Self::CustomerAdmin),
-            _ => Err(ParseIdError { text: text.to_owned(), expected: "a role: terminal-user or customer-admin" }),
-        }
+        let expected = "a role: terminal-user, customer-admin, ca-officer, help-desk or auditor";
+        let found = Self::ALL.iter().find(|(_, word)| *word == text).map(|(role, _)| *role);
+        found.ok_or_else(|| ParseIdError { text: text.to_owned(), expected })
     }
 }
 
@@ -92,6 +114,7 @@ impl Actor {
         match self {
             Self::Visitor => "visitor",
             Self::Terminal { .. } => "terminal",
+            Self::User { role, .. } if role.is_staff() => "staff",
             Self::User { .. } => "user",
             Self::Recovered { .. } => "recovery-code",
             Self::Operator { .. } => "operator",
@@ -109,10 +132,14 @@ impl Actor {
     }
 
     /// How far this actor can see: a terminal and whoever sits at it see that terminal; an administrator sees all of the same customer; the
-    /// operator and the service see everything; a visitor sees nothing.
+    /// operator's staff see the rows of everybody, without anything secret; the operator and the service see everything; a visitor sees
+    /// nothing.
     pub fn scope(&self) -> Scope {
         Scope(match self {
             Self::Visitor => Reach::Nothing,
+            Self::User { role: Role::CaOfficer | Role::HelpDesk | Role::Auditor, customer, terminal, .. } => {
+                Reach::Everybody { terminal: *terminal, customer: *customer }
+            }
             Self::User { role: Role::CustomerAdmin, customer, .. } => Reach::Customer(*customer),
             Self::Terminal { terminal, customer }
             | Self::Recovered { terminal, customer }
@@ -124,13 +151,67 @@ impl Actor {
     }
 }
 
-/// Whether an actor looks after the terminals of a customer: the operator does, and the customer's own administrators.
-pub fn administers(actor: &Actor, of: CustomerId) -> bool {
+/// What can be permitted to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// To see at the console how every customer stands.
+    Console,
+    /// To look after terminals: their names, the end of their service, help for those that are locked out.
+    Terminals,
+    /// To revoke certificates, with any reason.
+    Revoke,
+}
+
+/// Whose things a privilege is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Nobody's: it is not granted.
+    Nobodys,
+    /// Those of the customer whose staff one is.
+    Own,
+    /// Those of every customer.
+    All,
+}
+
+impl Privilege {
+    /// Every privilege.
+    pub const ALL: [Self; 3] = [Self::Console, Self::Terminals, Self::Revoke];
+
+    /// The whole table of who may what.
+    fn of(self, role: Role) -> Whose {
+        match (self, role) {
+            (_, Role::CaOfficer) | (Self::Console, Role::HelpDesk | Role::Auditor) => Whose::All,
+            (Self::Terminals, Role::CustomerAdmin) => Whose::Own,
+            _ => Whose::Nobodys,
+        }
+    }
+}
+
+/// Whether an actor has a privilege over what belongs to a customer. A person with a shell on the server has them all.
+pub fn may(actor: &Actor, privilege: Privilege, over: CustomerId) -> bool {
     match actor {
         Actor::Operator { .. } => true,
-        Actor::User { role: Role::CustomerAdmin, customer, .. } => *customer == of,
+        Actor::User { role, customer, .. } => match privilege.of(*role) {
+            Whose::Nobodys => false,
+            Whose::Own => *customer == over,
+            Whose::All => true,
+        },
         _ => false,
     }
+}
+
+/// Whether an actor has a privilege over what belongs to anybody.
+pub fn may_everywhere(actor: &Actor, privilege: Privilege) -> bool {
+    match actor {
+        Actor::Operator { .. } => true,
+        Actor::User { role, .. } => privilege.of(*role) == Whose::All,
+        _ => false,
+    }
+}
+
+/// Whether an actor looks after the terminals of a customer.
+pub fn administers(actor: &Actor, of: CustomerId) -> bool {
+    may(actor, Privilege::Terminals, of)
 }
 
 /// How far a reader can see. Only [`Actor::scope`] makes one.
@@ -151,6 +232,13 @@ pub enum Reach {
     },
     /// The rows of one customer.
     Customer(CustomerId),
+    /// Every row, and of secrets, sealed ones too, only those of the terminal at which one sits.
+    Everybody {
+        /// At which terminal.
+        terminal: TerminalId,
+        /// Whose.
+        customer: CustomerId,
+    },
     /// Every row.
     Everything,
 }
@@ -167,5 +255,74 @@ pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn customer(number: u32) -> CustomerId {
+        CustomerId::new(number).expect("valid")
+    }
+
+    fn person(role: Role) -> Actor {
+        let terminal = TerminalId::from_random([1; 16]);
+        Actor::User { user: UserId(1), name: "x".into(), role, customer: customer(1), terminal }
+    }
+
+    #[test]
+    fn the_table_of_privileges_is_this_one() {
+        let word = |role, privilege| {
+            let actor = person(role);
+            let (own, other) = (may(&actor, privilege, customer(1)), may(&actor, privilege, customer(2)));
+            assert_eq!(other, may_everywhere(&actor, privilege), "{role} {privilege:?}");
+            match (own, other) {
+                (false, false) => "-",
+                (true, false) => "own",
+                (true, true) => "all",
+                (false, true) => "other",
+            }
+        };
+        let line = |(role, name): (Role, &str)| {
+            let words: Vec<String> = Privilege::ALL.iter().map(|p| format!("{p:?}={}", word(role, *p))).collect();
+            format!("{name}: {}", words.join(" "))
+        };
+        let table: Vec<String> = Role::ALL.into_iter().map(line).collect();
+        let expected = [
+            "terminal-user: Console=- Terminals=- Revoke=-",
+            "customer-admin: Console=- Terminals=own Revoke=-",
+            "ca-officer: Console=all Terminals=all Revoke=all",
+            "help-desk: Console=all Terminals=- Revoke=-",
+            "auditor: Console=all Terminals=- Revoke=-",
+        ];
+        assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn without_a_login_nothing_is_permitted_but_to_the_shell() {
+        let (terminal, of) = (TerminalId::from_random([1; 16]), customer(1));
+        let nobody = [
+            Actor::Visitor,
+            Actor::Terminal { terminal, customer: of },
+            Actor::Recovered { terminal, customer: of },
+            Actor::System { job: "x" },
+        ];
+        for privilege in Privilege::ALL {
+            assert!(nobody.iter().all(|actor| !may(actor, privilege, of) && !may_everywhere(actor, privilege)));
+            assert!(may(&Actor::Operator { name: "x".into() }, privilege, of));
+        }
+    }
+
+    #[test]
+    fn staff_roles_are_the_operators_and_the_others_a_clinics() {
+        for (role, word) in Role::ALL {
+            assert_eq!(word.parse(), Ok(role));
+            assert_eq!(role.fits(CustomerKind::Operator), role.is_staff(), "{role}");
+            assert_eq!(role.fits(CustomerKind::Clinic), !role.is_staff(), "{role}");
+            let everybody = matches!(person(role).scope().reach(), Reach::Everybody { .. });
+            assert_eq!(everybody, role.is_staff(), "{role}");
+        }
+        assert!("root".parse::<Role>().is_err());
     }
 }

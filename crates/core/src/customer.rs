@@ -1,4 +1,4 @@
-//! Customers (clinics) and the people of theirs who log in.
+//! Customers (clinics, and the operator itself) and the people of theirs who log in.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,11 +28,47 @@ impl fmt::Display for CustomerCode {
     }
 }
 
-/// A clinic.
+/// What a customer is to the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CustomerKind {
+    /// A clinic, a pharmacy: whom the service is for.
+    #[default]
+    Clinic,
+    /// The operator of the service itself: its staff and their terminals.
+    Operator,
+}
+
+impl CustomerKind {
+    /// Its word in the store and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clinic => "clinic",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl fmt::Display for CustomerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for CustomerKind {
+    type Err = ParseIdError;
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let found = [Self::Clinic, Self::Operator].into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| ParseIdError { text: text.to_owned(), expected: "a kind of customer: clinic or operator" })
+    }
+}
+
+/// A customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// Its id, `u00000001`.
     pub id: CustomerId,
+    /// What it is to the service.
+    pub kind: CustomerKind,
     /// Its six digits.
     pub code: CustomerCode,
     /// Its name as its staff write it; the O of its certificates.

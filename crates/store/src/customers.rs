@@ -1,7 +1,7 @@
 //! Customers.
 
 use tegata_core::access::Scope;
-use tegata_core::customer::{Customer, CustomerCode};
+use tegata_core::customer::{Customer, CustomerCode, CustomerKind};
 use tegata_core::id::CustomerId;
 use tegata_core::time::Timestamp;
 
@@ -13,6 +13,8 @@ use crate::{Reader, StoreError, Tx};
 pub struct NewCustomer {
     /// Its id; `None` takes the one after the highest.
     pub id: Option<CustomerId>,
+    /// What it is to the service.
+    pub kind: CustomerKind,
     /// Its six digits.
     pub code: CustomerCode,
     /// Its name.
@@ -21,11 +23,19 @@ pub struct NewCustomer {
     pub created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT id, code, name, created_at FROM customers WHERE 1 = 1";
+const SELECT: &str = "SELECT id, kind, code, name, created_at FROM customers WHERE 1 = 1";
+
+const SELECT_COUNTED: &str = "SELECT k.id, k.kind, k.code, k.name, k.created_at, (SELECT COUNT(*) FROM terminals t \
+                              WHERE t.customer_id = k.id AND t.retired_at IS NULL) AS terminals FROM customers k WHERE 1 = 1";
+
+pub(crate) fn kind(row: &Row) -> Result<CustomerKind, StoreError> {
+    row.text("kind")?.parse().map_err(|_| unreadable("kind"))
+}
 
 fn customer(row: &Row) -> Result<Customer, StoreError> {
     Ok(Customer {
         id: row.customer("id")?,
+        kind: kind(row)?,
         code: row.text("code")?.parse().map_err(|_| unreadable("code"))?,
         name: row.text("name")?,
         created_at: row.time("created_at")?,
@@ -48,6 +58,26 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Customers after one, by id, each with the number of its terminals in service.
+    pub async fn customers_after(
+        &self,
+        scope: Scope,
+        after: Option<CustomerId>,
+        limit: u32,
+    ) -> Result<Vec<(Customer, u32)>, StoreError> {
+        let query = page(scope, after, limit);
+        self.all(query, |row| Ok((customer(row)?, row.number("terminals")?))).await
+    }
+}
+
+pub(crate) fn page(scope: Scope, after: Option<CustomerId>, limit: u32) -> Query {
+    Query::new(SELECT_COUNTED)
+        .with(" AND k.id > ", after.map_or(0, CustomerId::number))
+        .within_customer(scope, " AND k.id = ")
+        .with(" ORDER BY k.id LIMIT ", limit)
+}
+
 impl Tx {
     /// One customer.
     pub async fn customer(&mut self, id: CustomerId) -> Result<Option<Customer>, StoreError> {
@@ -60,8 +90,9 @@ impl Tx {
             Some(id) => id,
             None => self.next_customer_id().await?,
         };
-        let query = Query::new("INSERT INTO customers (id, code, name, created_at) VALUES ($1, $2, $3, $4)")
+        let query = Query::new("INSERT INTO customers (id, kind, code, name, created_at) VALUES ($1, $2, $3, $4, $5)")
             .bind(id)
+            .bind(new.kind.as_str())
             .bind(new.code.to_string())
             .bind(&*new.name)
             .bind(new.created_at);

@@ -101,17 +101,25 @@ impl Query {
     /// (`" AND c.terminal_id = "`); it must already have a `WHERE`.
     pub(crate) fn within(self, scope: Scope, terminal_is: &'static str, customer_is: &'static str) -> Self {
         match scope.reach() {
-            Reach::Everything => self,
+            Reach::Everything | Reach::Everybody { .. } => self,
             Reach::Nothing => self.text(" AND 1 = 0"),
             Reach::Terminal { terminal, customer } => self.with(terminal_is, terminal).with(customer_is, customer),
             Reach::Customer(customer) => self.with(customer_is, customer),
         }
     }
 
+    /// The same for rows that hold something secret, sealed or not.
+    pub(crate) fn within_secrets(self, scope: Scope, terminal_is: &'static str, customer_is: &'static str) -> Self {
+        match scope.reach() {
+            Reach::Everybody { terminal, customer } => self.with(terminal_is, terminal).with(customer_is, customer),
+            _ => self.within(scope, terminal_is, customer_is),
+        }
+    }
+
     /// The same for rows that belong to a customer but to none of its terminals.
     pub(crate) fn within_customer(self, scope: Scope, customer_is: &'static str) -> Self {
         match scope.reach() {
-            Reach::Everything => self,
+            Reach::Everything | Reach::Everybody { .. } => self,
             Reach::Nothing => self.text(" AND 1 = 0"),
             Reach::Terminal { customer, .. } | Reach::Customer(customer) => self.with(customer_is, customer),
         }

@@ -7,6 +7,7 @@ use tegata_core::id::{ClientNumber, Fingerprint};
 use tegata_core::terminal::Terminal;
 
 use crate::certificates::{certificate, within};
+use crate::customers::kind;
 use crate::db::{Query, Row, unreadable};
 use crate::{Reader, StoreError};
 
@@ -26,7 +27,7 @@ pub struct IdentityRow {
 const SELECT: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, c.key_kind, \
                       c.not_before, c.not_after, c.issued_at, c.renewed_from, c.downloaded_at, c.used_at, c.revoked_at, \
                       c.revocation_reason, COALESCE(c.line, c.id) AS line, c.superseded, t.client_number, t.name AS terminal_name, t.created_at AS terminal_created_at, \
-                      t.retired_at, t.blocked_at, t.deferred_on, k.code, k.name AS customer_name, k.created_at AS customer_created_at \
+                      t.retired_at, t.blocked_at, t.deferred_on, k.kind, k.code, k.name AS customer_name, k.created_at AS customer_created_at \
                       FROM certificates c JOIN terminals t ON t.id = c.terminal_id JOIN customers k ON k.id = c.customer_id \
                       WHERE 1 = 1";
 
@@ -45,6 +46,7 @@ fn identity(row: &Row) -> Result<IdentityRow, StoreError> {
     };
     let customer = Customer {
         id: certificate.customer,
+        kind: kind(row)?,
         code: row.text("code")?.parse().map_err(|_| unreadable("code"))?,
         name: row.text("customer_name")?,
         created_at: row.time("customer_created_at")?,

@@ -3,6 +3,7 @@
 
 use futures_util::FutureExt as _;
 use tegata_core::access::Actor;
+use tegata_core::customer::CustomerKind;
 use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId};
 use tegata_core::time::Timestamp;
 
@@ -124,7 +125,7 @@ async fn what_a_renewal_by_a_program_asks_touches_no_other_certificates_row() {
 
 fn new_customer(number: u32) -> NewCustomer {
     let code = format!("{number:06}").parse().expect("valid");
-    NewCustomer { id: CustomerId::new(number), code, name: "x".to_owned(), created_at: NOW }
+    NewCustomer { id: CustomerId::new(number), kind: CustomerKind::Clinic, code, name: "x".to_owned(), created_at: NOW }
 }
 
 /// Three units that share one transaction: a good one, `bad`, and another good one.

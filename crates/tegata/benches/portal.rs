@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bed::{Bed, PASSWORD, USER, clinic, csrf, now, terminal};
 use reqwest::StatusCode;
+use tegata_core::customer::CustomerKind;
 use tegata_core::id::{Fingerprint, KeyHash, Serial, TerminalId};
 use tegata_core::profile::KeyKind;
 use tegata_core::secret::{Entropy, random};
@@ -115,7 +116,13 @@ async fn fill(bed: &Bed, sample: &tegata_core::cert::CertRecord, der: &[u8]) {
                 let entropy: &dyn Entropy = &entropy;
                 let code = format!("{:06}", 200_000 + batch).parse().expect("six digits");
                 let name = format!("医療法人{batch}");
-                let customer = tegata_store::NewCustomer { id: None, code, name, created_at: sample.issued_at };
+                let customer = tegata_store::NewCustomer {
+                    id: None,
+                    kind: CustomerKind::Clinic,
+                    code,
+                    name,
+                    created_at: sample.issued_at,
+                };
                 let customer = tx.insert_customer(&customer).await?;
                 for number in 0..BATCH {
                     let id = TerminalId::from_random(random(entropy));

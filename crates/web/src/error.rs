@@ -83,6 +83,8 @@ pub(crate) enum Failure {
     NoBundle,
     /// For administrators only.
     NotAdmin,
+    /// For the operator's staff only.
+    NotStaff,
     /// No recovery code was typed here, or its time is over.
     RecoveryOver,
     /// No permit for a new certificate.
@@ -121,6 +123,7 @@ impl Failure {
             Self::NoSuchMethod => "no-such-method",
             Self::NoBundle => "no-bundle",
             Self::NotAdmin => "not-admin",
+            Self::NotStaff => "not-staff",
             Self::RecoveryOver => "recovery-over",
             Self::Refused(PermitError::TooEarly { .. }) => "too-early",
             Self::Refused(PermitError::Retired) => "terminal-retired",
@@ -132,7 +135,9 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::Barred(Barrier::Unknowable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Barred(_) | Self::Csrf | Self::NotAdmin | Self::RecoveryOver => StatusCode::FORBIDDEN,
+            Self::Barred(_) | Self::Csrf | Self::NotAdmin | Self::NotStaff | Self::RecoveryOver => {
+                StatusCode::FORBIDDEN
+            }
             Self::LoginFirst(_) => StatusCode::UNAUTHORIZED,
             Self::BadForm => StatusCode::BAD_REQUEST,
             Self::FormTooLong => StatusCode::PAYLOAD_TOO_LARGE,
@@ -287,6 +292,7 @@ pub(crate) mod tests {
             Failure::NoSuchMethod,
             Failure::NoBundle,
             Failure::NotAdmin,
+            Failure::NotStaff,
             Failure::RecoveryOver,
             Failure::Refused(PermitError::TooEarly { days_left: Days(91), window: Days(90) }),
             Failure::Refused(PermitError::Retired),

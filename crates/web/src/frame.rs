@@ -38,6 +38,8 @@ pub(crate) struct Frame {
     pub(crate) user: Option<String>,
     /// Whether that is an administrator.
     pub(crate) admin: bool,
+    /// Whether that is one of the operator's staff.
+    pub(crate) staff: bool,
 }
 
 impl Frame {
@@ -57,6 +59,7 @@ impl Frame {
             terminal: None,
             user: None,
             admin: false,
+            staff: false,
         }
     }
 
@@ -70,6 +73,7 @@ impl Frame {
     pub(crate) fn of(mut self, login: &LoggedIn) -> Self {
         self.user = Some(login.user());
         self.admin = crate::admin::is_admin(login);
+        self.staff = crate::console::is_staff(login);
         self.at(&login.admitted)
     }
 

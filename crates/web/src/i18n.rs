@@ -25,13 +25,14 @@ static JA: LazyLock<Words> = LazyLock::new(|| words(langid!("ja"), &sources(Lang
 static EN: LazyLock<Words> = LazyLock::new(|| words(langid!("en"), &sources(Lang::En)));
 
 /// The locale files of one language.
-fn sources(lang: Lang) -> [&'static str; 7] {
+fn sources(lang: Lang) -> [&'static str; 8] {
     match lang {
         Lang::Ja => [
             include_str!("../locales/ja/common.ftl"),
             include_str!("../locales/ja/portal.ftl"),
             include_str!("../locales/ja/admin.ftl"),
             include_str!("../locales/ja/clinic.ftl"),
+            include_str!("../locales/ja/console.ftl"),
             include_str!("../locales/ja/log.ftl"),
             include_str!("../locales/ja/trouble.ftl"),
             include_str!("../locales/ja/api.ftl"),
@@ -41,6 +42,7 @@ fn sources(lang: Lang) -> [&'static str; 7] {
             include_str!("../locales/en/portal.ftl"),
             include_str!("../locales/en/admin.ftl"),
             include_str!("../locales/en/clinic.ftl"),
+            include_str!("../locales/en/console.ftl"),
             include_str!("../locales/en/log.ftl"),
             include_str!("../locales/en/trouble.ftl"),
             include_str!("../locales/en/api.ftl"),
@@ -209,6 +211,7 @@ mod tests {
         let made = [
             "admin-condition-",
             "admin-no-help-",
+            "console-kind-",
             "log-action-",
             "log-outcome-",
             "landing-",

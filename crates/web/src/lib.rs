@@ -5,6 +5,7 @@
 mod admin;
 mod api;
 mod assets;
+mod console;
 mod cookie;
 mod csrf;
 mod error;
@@ -92,7 +93,7 @@ fn endpoints() -> Vec<Endpoint> {
     use admin::{life, policy, recovery as help, terminals};
     use portal::{bundle, check, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
-    vec![
+    let mut all = vec![
         entry("GET", "/", get(menu::front)),
         entry("GET", "/login", get(login::show)),
         entry("POST", "/login", post(login::submit)),
@@ -127,7 +128,9 @@ fn endpoints() -> Vec<Endpoint> {
         entry("GET", "/healthz", get(health::alive)),
         entry("GET", "/readyz", get(health::ready)),
         entry("GET", "/assets/{*path}", get(assets::show)),
-    ]
+    ];
+    all.extend(console::endpoints());
+    all
 }
 
 /// Method and path pattern of every way in, as documents and tests name them: pages first, then what is for programs.

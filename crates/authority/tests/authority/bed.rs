@@ -11,7 +11,7 @@ use tegata_authority::{
 use tegata_core::access::{Actor, Role};
 use tegata_core::audit::Row;
 use tegata_core::cert::CertRecord;
-use tegata_core::customer::Customer;
+use tegata_core::customer::{Customer, CustomerKind};
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::{KeyKind, ProfileSettings, Purpose};
 use tegata_core::secret::Secret;
@@ -93,8 +93,10 @@ impl Bed {
         let clock = Arc::new(FixedClock::at("2026-11-22T23:30:00Z"));
         let authority = open(folder.path(), &register, clock.clone(), true).await;
         let add = async |code: &str, name: &str| {
-            let customer =
-                authority.add_customer(&operator(), None, code.parse().expect("digits"), name).await.expect("added");
+            let customer = authority
+                .add_customer(&operator(), None, CustomerKind::Clinic, code.parse().expect("digits"), name)
+                .await
+                .expect("added");
             let new = |user: &str| NewUser {
                 customer: customer.id,
                 name: user.into(),

@@ -2,6 +2,7 @@
 
 use tegata_authority::{BundleError, RenewError, RevokeError, SessionLookup};
 use tegata_core::cert::RevocationReason;
+use tegata_core::customer::CustomerKind;
 use tegata_core::renewal::PermitError;
 use tegata_pki::pkcs12::Format;
 
@@ -40,7 +41,12 @@ async fn only_an_operator_revokes_and_registers() {
     let refused = bed.authority.revoke(&session.actor, &record, RevocationReason::Unspecified).await;
     assert!(matches!(refused, Err(RevokeError::Forbidden)));
     assert!(bed.authority.add_terminal(&session.actor, bed.sunny.id, None, "勝手").await.is_err());
-    assert!(bed.authority.add_customer(&session.actor, None, "103009".parse().expect("digits"), "勝手").await.is_err());
+    assert!(
+        bed.authority
+            .add_customer(&session.actor, None, CustomerKind::Clinic, "103009".parse().expect("digits"), "勝手")
+            .await
+            .is_err()
+    );
 }
 
 /// A thief with the key and a password may have renewed before anybody noticed.

@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use tegata_core::access::{Actor, Role, Scope};
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
+use tegata_core::customer::CustomerKind;
 use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId, UserId};
 use tegata_core::profile::KeyKind;
 use tegata_core::recovery::{Recovery, Way};
@@ -176,7 +177,7 @@ async fn fill(tx: &mut Tx) -> Result<(), StoreError> {
     for of in [1, 2] {
         let code = format!("10300{of}").parse().expect("valid");
         let name = format!("クリニック {of}");
-        tx.insert_customer(&NewCustomer { id: None, code, name, created_at: NOW }).await?;
+        tx.insert_customer(&NewCustomer { id: None, kind: CustomerKind::Clinic, code, name, created_at: NOW }).await?;
         for index in 0..TERMINALS {
             fill_terminal(tx, of, index).await?;
         }

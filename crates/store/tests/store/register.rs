@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tegata_core::access::Role;
 use tegata_core::cert::{Progress, RevocationReason};
+use tegata_core::customer::CustomerKind;
 use tegata_core::id::{CertificateId, ClientNumber, CustomerId, Fingerprint, IssuerId, Serial, TerminalId, UserId};
 use tegata_core::schedule::Validity;
 use tegata_core::secret::Secret;
@@ -34,6 +35,7 @@ async fn customers_get_the_next_id_and_codes_are_not_given_twice() {
     let add = |id: Option<u32>, code: &str| {
         let new = NewCustomer {
             id: id.map(customer),
+            kind: CustomerKind::Clinic,
             code: code.parse().expect("valid"),
             name: "医院".to_owned(),
             created_at: NOW,

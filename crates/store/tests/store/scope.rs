@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use futures_util::TryStreamExt as _;
 use proptest::prelude::*;
-use tegata_core::access::{Actor, Reach, Scope};
-use tegata_core::id::{CertificateId, ClientNumber, CustomerId, TerminalId};
+use proptest::sample::select;
+use tegata_core::access::{Actor, Reach, Role, Scope};
+use tegata_core::id::{CertificateId, ClientNumber, CustomerId, TerminalId, UserId};
 use tegata_store::{AuditFilter, CertFilter, Reader};
 use tokio::runtime::Runtime;
 
@@ -115,6 +116,26 @@ proptest! {
         let seen = owners.iter().filter(|owner| **owner == asked).count();
         prop_assert_eq!(seen >= 12, ask.customer == of, "every terminal of the customer's own, and no other");
         prop_assert!(ask.customer == of || seen == 0);
+    }
+
+    #[test]
+    fn staff_see_every_row_and_no_bundle_but_that_of_their_own_terminal(
+        role in select(vec![Role::CaOfficer, Role::HelpDesk, Role::Auditor]), index in 0..TERMINALS, ask in question()
+    ) {
+        let (runtime, world) = shared();
+        let at = (customer(1), terminal(1, index));
+        let scope = Actor::User { user: UserId(1), name: "x".into(), role, customer: at.0, terminal: at.1 }.scope();
+        let owners = runtime.block_on(owners(&world.reader, scope, &ask));
+        let place = (Some(customer(ask.customer)), Some(terminal(ask.customer, ask.index)));
+        // By id, by number, in the list; by fingerprint, by row, by serial, of the terminal, and its DER.
+        prop_assert!(owners.iter().filter(|owner| **owner == place).count() >= 8);
+        let (of, name) = (customer(ask.customer), format!("uketsuke{}", ask.index));
+        let hash = runtime.block_on(world.reader.user_for_login(scope, of, &name)).expect("read");
+        prop_assert!(hash.is_none(), "nobody has business with a password's hash");
+        let asked = terminal(ask.customer, ask.index);
+        let bundle = runtime.block_on(world.reader.open_bundle(scope, asked, NOW)).expect("read");
+        let there = runtime.block_on(world.reader.open_bundle(fixture::system(), asked, NOW)).expect("read");
+        prop_assert_eq!(bundle.is_some(), there.is_some() && asked == at.1, "a sealed key is not for others' eyes");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::json;
-use tegata_core::customer::{Customer, CustomerCode};
+use tegata_core::customer::{Customer, CustomerCode, CustomerKind};
 use tegata_core::id::CustomerId;
 
 use crate::deployment;
@@ -13,8 +13,9 @@ use crate::out::Out;
 /// What to do with customers.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Register a clinic.
-    #[command(after_help = "Example:\n  tegata customer add --code 103001 --name ひだまりクリニック")]
+    /// Register a clinic, or the operator itself, whose staff then open the console.
+    #[command(after_help = "Examples:\n  tegata customer add --code 103001 --name ひだまりクリニック\n  \
+        tegata customer add --code 000001 --name 運用センター --kind operator")]
     Add {
         /// Six digits by which the service bills the customer.
         #[arg(long)]
@@ -25,6 +26,9 @@ pub enum Command {
         /// Its id such as u00000001; the next free one when left out.
         #[arg(long)]
         id: Option<CustomerId>,
+        /// What it is to the service: clinic or operator. It stays what it is.
+        #[arg(long, default_value = "clinic")]
+        kind: CustomerKind,
     },
     /// List all customers.
     List,
@@ -40,9 +44,9 @@ pub enum Command {
 pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> {
     let actor = deployment::operator();
     match command {
-        Command::Add { code, name, id } => {
+        Command::Add { code, name, id, kind } => {
             let (_, authority) = deployment::open(path).await?;
-            let added = authority.add_customer(&actor, id, code.clone(), &name).await;
+            let added = authority.add_customer(&actor, id, kind, code.clone(), &name).await;
             let customer = added.with_context(|| format!("customer {code} was not registered"))?;
             authority.close().await;
             out.say(&format!("registered {} {}", customer.id, customer.name), &value(&customer))?;
@@ -50,9 +54,11 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
         Command::List => {
             let store = deployment::register(&deployment::config(path)?).await?;
             let customers = store.reader().customers(actor.scope()).await?;
-            let row =
-                |c: &Customer| vec![c.id.to_string(), c.code.to_string(), c.name.clone(), c.created_at.to_string()];
-            out.table(&["id", "code", "name", "created_at"], &customers.iter().map(row).collect::<Vec<_>>())?;
+            let row = |c: &Customer| {
+                let kind = c.kind.to_string();
+                vec![c.id.to_string(), c.code.to_string(), c.name.clone(), kind, c.created_at.to_string()]
+            };
+            out.table(&["id", "code", "name", "kind", "created_at"], &customers.iter().map(row).collect::<Vec<_>>())?;
         }
         Command::Show { id } => {
             let store = deployment::register(&deployment::config(path)?).await?;
@@ -61,7 +67,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             let customer = customer.ok_or_else(|| anyhow::anyhow!("no customer {id} (see `tegata customer list`)"))?;
             let users = reader.users(scope).await?.into_iter().filter(|user| user.customer == id).collect::<Vec<_>>();
             let terminals = reader.terminals(scope, Some(id)).await?;
-            let mut text = format!("{} {} {}\n", customer.id, customer.code, customer.name);
+            let mut text = format!("{} {} {} ({})\n", customer.id, customer.code, customer.name, customer.kind);
             for user in &users {
                 text += &format!("  user      {} ({})\n", user.name, user.role);
             }
@@ -82,6 +88,7 @@ fn value(customer: &Customer) -> serde_json::Value {
         "id": customer.id.to_string(),
         "code": customer.code.to_string(),
         "name": customer.name,
+        "kind": customer.kind.as_str(),
         "created_at": customer.created_at.to_string(),
     })
 }

@@ -16,7 +16,7 @@ use tegata_authority::custody::{Passphrase, write_private};
 use tegata_authority::{Authority, IssueOrder, NewUser};
 use tegata_core::access::{Actor, Role};
 use tegata_core::cert::RevocationReason;
-use tegata_core::customer::Customer;
+use tegata_core::customer::{Customer, CustomerKind};
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::Purpose;
 use tegata_core::secret::{Secret, import_password};
@@ -280,8 +280,14 @@ impl Stage<'_> {
     /// Two clinics, their people, and terminals in every state.
     async fn play(&self) -> anyhow::Result<Cast> {
         let operator = Actor::Operator { name: "demo".into() };
-        let sunny = self.authority.add_customer(&operator, None, "103001".parse()?, "ひだまりクリニック").await?;
-        let blue = self.authority.add_customer(&operator, None, "103002".parse()?, "あおぞら歯科医院").await?;
+        let sunny = self
+            .authority
+            .add_customer(&operator, None, CustomerKind::Clinic, "103001".parse()?, "ひだまりクリニック")
+            .await?;
+        let blue = self
+            .authority
+            .add_customer(&operator, None, CustomerKind::Clinic, "103002".parse()?, "あおぞら歯科医院")
+            .await?;
         let mut users = Vec::new();
         let people = [
             (&sunny, "uketsuke", Role::TerminalUser),

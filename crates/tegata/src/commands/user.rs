@@ -18,7 +18,10 @@ use crate::out::Out;
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Register a person. The password is read from a file or from standard input, never from the command line.
-    #[command(after_help = "Example:\n  tegata user add --customer u00000001 --name uketsuke --password-file pw.txt")]
+    #[command(
+        after_help = "Examples:\n  tegata user add --customer u00000001 --name uketsuke --password-file pw.txt\n  \
+        tegata user add --customer u00000009 --name yamada --role ca-officer --password-file pw.txt"
+    )]
     Add {
         /// Whose staff.
         #[arg(long)]
@@ -29,7 +32,7 @@ pub enum Command {
         /// A file whose first line is the password; `-` for standard input.
         #[arg(long, value_name = "FILE")]
         password_file: PathBuf,
-        /// What the person may do.
+        /// What the person may do: terminal-user or customer-admin; for people of the operator ca-officer, help-desk or auditor.
         #[arg(long, default_value = "terminal-user")]
         role: Role,
     },

@@ -11,6 +11,7 @@ use tegata_authority::ceremony::{self, Folders};
 use tegata_authority::custody::Passphrase;
 use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, Rules};
 use tegata_core::access::{Actor, Role};
+use tegata_core::customer::CustomerKind;
 use tegata_core::id::CustomerId;
 use tegata_core::profile::{KeyKind, ProfileSettings, Purpose};
 use tegata_core::secret::Secret;
@@ -298,7 +299,7 @@ fn serial_of(leaf: &[u8]) -> String {
 pub async fn clinic(authority: &Authority, code: &str) -> CustomerId {
     let operator = operator();
     let customer = authority
-        .add_customer(&operator, None, code.parse().expect("six digits"), "ひだまりクリニック")
+        .add_customer(&operator, None, CustomerKind::Clinic, code.parse().expect("six digits"), "ひだまりクリニック")
         .await
         .expect("added");
     let new = NewUser {

@@ -20,6 +20,7 @@ use tegata_authority::custody::Passphrase;
 use tegata_authority::{Authority, KeyPool, Parts, Rules, rollover};
 use tegata_core::access::Actor;
 use tegata_core::cert::{CertRecord, RevocationReason};
+use tegata_core::customer::CustomerKind;
 use tegata_core::id::IssuerId;
 use tegata_core::peer::{Peer, PeerCert, Presented};
 use tegata_core::profile::{KeyKind, ProfileSettings, Purpose};
@@ -357,7 +358,13 @@ fn place() -> tempfile::TempDir {
 fn machines(service: &Service, folder: &Path) -> Vec<Machine> {
     let authority = service.authority();
     let code = "103001".parse().expect("six digits");
-    let customer = service.runtime.block_on(authority.add_customer(&operator(), None, code, "ひだまりクリニック"));
+    let customer = service.runtime.block_on(authority.add_customer(
+        &operator(),
+        None,
+        CustomerKind::Clinic,
+        code,
+        "ひだまりクリニック",
+    ));
     let customer = customer.expect("added").id;
     let add = |number: usize| {
         let name = format!("端末{number}");

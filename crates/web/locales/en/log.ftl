@@ -13,6 +13,7 @@ log-outcome-done = done
 log-outcome-refused = refused
 log-who-terminal = this terminal
 log-who-operator = the operator
+log-who-staff = Operator’s staff ({ $name })
 log-who-system = the service
 log-who-recovery-code = whoever typed the recovery code
 log-who-visitor = somebody not logged in

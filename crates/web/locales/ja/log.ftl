@@ -13,6 +13,7 @@ log-outcome-done = 完了
 log-outcome-refused = 拒否
 log-who-terminal = この端末
 log-who-operator = 運用担当者
+log-who-staff = 運用担当者（{ $name }）
 log-who-system = 自動処理
 log-who-recovery-code = 復旧コードを入力した人
 log-who-visitor = ログイン前の利用者

@@ -78,6 +78,7 @@ fn line(lang: Lang, row: &Row) -> Line {
 fn who(lang: Lang, row: &Row) -> String {
     match row.actor_kind.as_str() {
         "user" => row.actor_name.clone(),
+        "staff" => lang.t1("log-who-staff", "name", &row.actor_name),
         "terminal" => lang.t("log-who-terminal"),
         "operator" => lang.t("log-who-operator"),
         "recovery-code" => lang.t("log-who-recovery-code"),
@@ -115,12 +116,12 @@ pub(crate) mod tests {
 
     /// Samples of this page.
     pub(crate) fn samples(lang: Lang) -> Vec<(String, String)> {
-        let kinds = ["user", "terminal", "operator", "system", "visitor"];
+        let kinds = ["user", "terminal", "operator", "system", "visitor", "staff"];
         let all: Vec<Row> = Action::ALL
             .iter()
             .enumerate()
             .map(|(at, (_, word))| {
-                row(at as i64 + 1, word, if at % 4 == 0 { "refused" } else { "done" }, kinds[at % 5])
+                row(at as i64 + 1, word, if at % 4 == 0 { "refused" } else { "done" }, kinds[at % 6])
             })
             .collect();
         let many: Vec<Row> = (0..51).map(|at| row(100 - at, "logout", "done", "user")).collect();

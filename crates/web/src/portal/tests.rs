@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::{bundle, check, import, landing, log, login, menu, password, recovery};
 use crate::admin;
+use crate::console;
 use crate::i18n::Lang;
 
 /// Every sample of every page.
@@ -21,6 +22,7 @@ fn pages(lang: Lang) -> Vec<(String, String)> {
         admin::terminals::tests::samples(lang),
         admin::recovery::tests::samples(lang),
         admin::policy::tests::samples(lang),
+        console::tests::samples(lang),
         crate::error::tests::samples(lang),
     ]
     .concat()

@@ -5,7 +5,7 @@ use tegata_core::peer::{PeerState, Presented};
 use tegata_core::profile::{KeyKind, Purpose};
 use tegata_pki::key::LeafKey;
 
-use crate::deployment::{ADMIN, Answer, Browser, Deployment, USER};
+use crate::deployment::{ADMIN, Answer, Browser, Deployment, STAFF, STRANGER, USER};
 use crate::est::{agent, enroll, for_names_of, named};
 
 /// The columns: nobody that we know (no certificate, foreign, expired, revoked, unknown to the register); a due terminal before login; the
@@ -46,6 +46,14 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
     ("GET", "/assets/{*path}", [200, 200, 200, 200, 200, 200]),
     ("POST", "/logout", [403, 303, 303, 303, 403, 303]),
 ];
+
+/// The console: its officer, its help desk, its auditor. Nobody else comes in: whoever would see a page of 管理画面 or of the portal sees
+/// [`NOT_STAFF`].
+const CONSOLE: &[(&str, &str, [u16; 3])] =
+    &[("GET", "/console", [303, 303, 303]), ("GET", "/console/customers", [200, 200, 200])];
+
+/// What the visitors of [`TABLE`] get of the console, in the same columns.
+const NOT_STAFF: [u16; 6] = [403, 303, 403, 303, 403, 403];
 
 /// The same for programs: no certificate; one that is worth nothing; a due terminal; a fresh one; another customer's due one; the due
 /// terminal's agent. What is sent is a request for the names of the due terminal, and the question about its certificate.
@@ -125,6 +133,27 @@ async fn visitors(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
     ]
 }
 
+/// The operator's staff, each with its column in [`CONSOLE`]. They sit at a due terminal of their own with a bundle waiting, so that all
+/// other pages are to them what they are to a terminal's user.
+async fn staff(place: &Deployment) -> Vec<(&'static str, usize, Browser)> {
+    let mut found = Vec::new();
+    for (column, (name, _)) in STAFF.into_iter().enumerate() {
+        let mut browser = place.browser(&place.desk);
+        browser.log_in(name).await;
+        browser.post("/renewal", &[]).await;
+        found.push((name, column, browser));
+    }
+    found
+}
+
+/// The administrator of the other customer, at a due terminal with a bundle waiting.
+async fn stranger(place: &Deployment) -> Browser {
+    let mut browser = place.browser(&place.other);
+    browser.log_in(STRANGER).await;
+    browser.post("/renewal", &[]).await;
+    browser
+}
+
 /// Asks one way in, with whatever a browser would send.
 async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
     let path = path.replace("{*path}", "style.css").replace("{client}", "2").replace("{file}", "tegata-browser.reg");
@@ -161,6 +190,7 @@ fn headers_are_there(answer: &Answer, name: &str) {
 async fn every_way_in_answers_every_visitor_as_the_table_says() {
     let place = Deployment::new().await;
     let pages = TABLE.iter().map(|(method, path, _)| (*method, *path));
+    let pages = pages.chain(CONSOLE.iter().map(|(method, path, _)| (*method, *path)));
     let known: Vec<(&str, &str)> = pages.chain(PROGRAMS.iter().map(|(method, path, _)| (*method, *path))).collect();
     for route in tegata_web::routes() {
         assert!(known.contains(&route), "{route:?} is not in the coverage table");
@@ -178,6 +208,44 @@ async fn every_way_in_answers_every_visitor_as_the_table_says() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn staff_and_strangers_are_to_the_portal_what_they_are_at_their_own_terminals() {
+    let place = Deployment::new().await;
+    let alien = stranger(&place).await;
+    for &(method, path, expected) in TABLE {
+        for (who, _, visitor) in staff(&place).await {
+            let answer = ask(&mut visitor.clone(), method, path).await;
+            assert_eq!(answer.status, expected[2], "{method} {path} as {who}: {}", answer.text());
+        }
+        // A number within the clinic is all that an administrator can name: where it is not one of the own clinic's, there is nothing.
+        let expected = if path.contains("{client}") { 404 } else { expected[5] };
+        let answer = ask(&mut alien.clone(), method, path).await;
+        assert_eq!(answer.status, expected, "{method} {path} as another administrator: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn the_console_answers_the_operators_staff_as_the_table_says_and_nobody_else() {
+    let place = Deployment::new().await;
+    let (staff, alien, visitors) = (staff(&place).await, stranger(&place).await, visitors(&place).await);
+    for &(method, path, expected) in CONSOLE {
+        assert!(path.starts_with("/console"), "{path}");
+        for (who, column, visitor) in &staff {
+            let answer = ask(&mut visitor.clone(), method, path).await;
+            let name = format!("{method} {path} as {who}");
+            assert_eq!(answer.status, expected[*column], "{name}: {}", answer.text());
+            headers_are_there(&answer, &name);
+        }
+        for (who, column, visitor) in &visitors {
+            let answer = ask(&mut visitor.clone(), method, path).await;
+            assert_eq!(answer.status, NOT_STAFF[*column], "{method} {path} {who}: {}", answer.text());
+        }
+        assert_eq!(ask(&mut alien.clone(), method, path).await.status, 403, "{method} {path} as another administrator");
+    }
+    let table: Vec<_> = TABLE.iter().filter(|(_, path, _)| path.starts_with("/console")).collect();
+    assert!(table.is_empty(), "ways of the console stand in their own table: {table:?}");
 }
 
 #[tokio::test]

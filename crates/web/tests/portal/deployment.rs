@@ -12,6 +12,7 @@ use tegata_authority::custody::Passphrase;
 use tegata_authority::{Authority, IssueOrder, KeyPool, NewUser, Parts, PickUpRules, Rules};
 use tegata_core::access::{Actor, Role};
 use tegata_core::cert::{CertRecord, RevocationReason};
+use tegata_core::customer::CustomerKind;
 use tegata_core::id::Fingerprint;
 use tegata_core::peer::{Peer, PeerCert, PeerState, Presented};
 use tegata_core::profile::{KeyKind, ProfileSettings, Purpose};
@@ -29,11 +30,14 @@ pub const USER: &str = "uketsuke";
 pub const PASSWORD: &str = "correct horse";
 /// The administrator of the same customer.
 pub const ADMIN: &str = "kanri";
+/// The operator's staff: an officer, the help desk, an auditor.
+pub const STAFF: [(&str, Role); 3] =
+    [("officer", Role::CaOfficer), ("madoguchi", Role::HelpDesk), ("kansa", Role::Auditor)];
 /// A user of the other customer.
 pub const STRANGER: &str = "yakkyoku";
 const HOST_NAME: &str = "localhost:8443";
 
-/// A register, a CA, two customers: the first with two terminals, the second with one.
+/// A register, a CA, two customers: the first with two terminals, the second with one; and the operator, with one.
 pub struct Deployment {
     pub router: Router,
     pub authority: Authority,
@@ -44,6 +48,8 @@ pub struct Deployment {
     pub fresh: CertRecord,
     /// 薬局, of the other customer.
     pub other: CertRecord,
+    /// 運用1, of the operator itself; 60 days left.
+    pub desk: CertRecord,
     pub operator: Actor,
     _folder: tempfile::TempDir,
     _register: Register,
@@ -57,14 +63,24 @@ impl Deployment {
         let authority = open(folder.path(), &register, clock.clone()).await;
         let operator = Actor::Operator { name: "test".into() };
         let code = |digits: &str| digits.parse().expect("six digits");
-        let midori = authority.add_customer(&operator, None, code("103001"), "みどり医院").await.expect("registered");
-        let sakura = authority.add_customer(&operator, None, code("103002"), "さくら薬局").await.expect("registered");
+        let midori = authority
+            .add_customer(&operator, None, CustomerKind::Clinic, code("103001"), "みどり医院")
+            .await
+            .expect("registered");
+        let sakura = authority
+            .add_customer(&operator, None, CustomerKind::Clinic, code("103002"), "さくら薬局")
+            .await
+            .expect("registered");
         let people = [
             (midori.id, USER, Role::TerminalUser),
             (midori.id, ADMIN, Role::CustomerAdmin),
             (sakura.id, STRANGER, Role::CustomerAdmin),
         ];
-        for (customer, name, role) in people {
+        let kind = CustomerKind::Operator;
+        let center =
+            authority.add_customer(&operator, None, kind, code("000001"), "運用センター").await.expect("registered");
+        let staff = STAFF.map(|(name, role)| (center.id, name, role));
+        for (customer, name, role) in people.into_iter().chain(staff) {
             let password = Secret::new(PASSWORD.to_owned());
             let new = NewUser { customer, name: name.into(), password, role };
             authority.add_user(&operator, new).await.expect("registered");
@@ -74,13 +90,14 @@ impl Deployment {
             (midori.id, "受付1", Some("2027-01-21")),
             (midori.id, "診察室", None),
             (sakura.id, "薬局", Some("2027-01-21")),
+            (center.id, "運用1", Some("2027-01-21")),
         ] {
             let terminal = authority.add_terminal(&operator, customer, None, name).await.expect("registered");
             certificates.push(issue(&authority, &operator, &terminal, end).await);
         }
         let router = router(Arc::new(state(&authority)));
-        let [due, fresh, other] = certificates.try_into().expect("three terminals");
-        Self { router, authority, clock, due, fresh, other, operator, _folder: folder, _register: register }
+        let [due, fresh, other, desk] = certificates.try_into().expect("four terminals");
+        Self { router, authority, clock, due, fresh, other, desk, operator, _folder: folder, _register: register }
     }
 
     /// A browser that shows this certificate, whatever it is worth now.
