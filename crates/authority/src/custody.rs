@@ -25,6 +25,8 @@ pub enum Sealed {
     Issuing,
     /// The key under which waiting bundles are encrypted in the database.
     Vault,
+    /// The key that signs checkpoints of the operation log, and nothing else.
+    Log,
 }
 
 impl Sealed {
@@ -34,6 +36,7 @@ impl Sealed {
             Self::Root => "root.sealed",
             Self::Issuing => "issuing.sealed",
             Self::Vault => "vault.sealed",
+            Self::Log => "log.sealed",
         }
     }
 }

@@ -19,9 +19,12 @@ mod revoke;
 mod terminal;
 
 pub mod ceremony;
+pub mod checkpoint;
 pub mod crl;
 pub mod custody;
 pub mod elders;
+pub mod evidence;
+pub mod export;
 pub mod jobs;
 pub mod ocsp;
 pub mod rollover;

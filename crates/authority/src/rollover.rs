@@ -23,7 +23,7 @@ use crate::custody::{self, CustodyError, Passphrase, Sealed};
 use crate::elders;
 
 /// Where the next CA waits until the register knows it.
-const NEXT: &str = "next";
+pub(crate) const NEXT: &str = "next";
 
 /// Makes a new issuing CA (P-256, 10 years) under the root and puts it in the old one's place. The root's key must be at hand. A server that
 /// runs trusts the new one at once, and signs with it from its next start on.
@@ -35,7 +35,7 @@ pub async fn roll_over(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<IssuerCert, CeremonyError> {
-    let _alone = lock(&folders).await?;
+    let _alone = lock(folders.keys).await?;
     settle_alone(store, &folders, pass).await?;
     let now = clock.now();
     let (root, root_signer) = open_root(&folders, pass)?;
@@ -98,8 +98,8 @@ pub(crate) fn open_root(
 }
 
 /// One process at a time rolls over or settles; others wait. Ends with the value.
-async fn lock(folders: &Folders<'_>) -> Result<fs::File, CustodyError> {
-    let path = folders.keys.join("roll-over.lock");
+pub(crate) async fn lock(keys: &Path) -> Result<fs::File, CustodyError> {
+    let path = keys.join("roll-over.lock");
     let take = {
         let path = path.clone();
         move || {
@@ -117,7 +117,7 @@ async fn lock(folders: &Folders<'_>) -> Result<fs::File, CustodyError> {
 pub(crate) async fn settle(store: &Store, folders: &Folders<'_>, pass: &Passphrase) -> Result<(), CeremonyError> {
     let waits = |folder: &Path, file: &str| folder.join(NEXT).join(file).exists();
     if waits(folders.certificates, ISSUING_FILE) || waits(folders.keys, Sealed::Issuing.file_name()) {
-        let _alone = lock(folders).await?;
+        let _alone = lock(folders.keys).await?;
         settle_alone(store, folders, pass).await?;
     }
     Ok(())
@@ -162,20 +162,20 @@ fn keep(file: &Path, name: &Path) -> Result<(), CustodyError> {
     }
 }
 
-fn replace(from: &Path, to: &Path) -> Result<(), CustodyError> {
+pub(crate) fn replace(from: &Path, to: &Path) -> Result<(), CustodyError> {
     fs::rename(from, to).map_err(at(to))?;
     let folder = to.parent().unwrap_or(to);
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
 }
 
-fn remove(file: &Path) -> Result<(), CustodyError> {
+pub(crate) fn remove(file: &Path) -> Result<(), CustodyError> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(at(file)(error)),
         _ => Ok(()),
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> CustodyError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> CustodyError {
     let path: PathBuf = path.to_owned();
     move |source| CustodyError::File { path, source }
 }

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod audit;
 pub mod cert;
+pub mod csv;
 pub mod customer;
 pub mod forecast;
 pub mod holiday;

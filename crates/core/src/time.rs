@@ -77,6 +77,11 @@ impl Timestamp {
         Self::from_jst(Date::constant(year, date.month(), date.day().min(last)), time)
     }
 
+    /// The midnight of Japan with which this instant's day began.
+    pub fn jst_midnight(self) -> Self {
+        Self::from_jst(self.jst_date(), Time::midnight())
+    }
+
     /// `2029-11-22 14:00` as the clocks of Japan show it, for people.
     pub fn jst_text(self) -> String {
         let (date, time) = (self.jst_date(), self.jst_time());
@@ -130,6 +135,12 @@ mod tests {
     fn a_day_of_japan_begins_at_15_utc() {
         assert_eq!(at("2026-11-22T14:59:59Z").jst_date().to_string(), "2026-11-22");
         assert_eq!(at("2026-11-22T15:00:00Z").jst_date().to_string(), "2026-11-23");
+    }
+
+    #[test]
+    fn a_day_of_japan_is_from_midnight_to_midnight() {
+        assert_eq!(at("2026-11-22T14:59:59Z").jst_midnight(), at("2026-11-21T15:00:00Z"));
+        assert_eq!(at("2026-11-22T15:00:00Z").jst_midnight(), at("2026-11-22T15:00:00Z"));
     }
 
     #[test]

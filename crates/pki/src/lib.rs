@@ -2,6 +2,7 @@
 //! which certificate is decided elsewhere (`tegata_core::renewal`), and arrives here as a `Permit`.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod crl;
 pub mod csr;
 pub mod csrattrs;

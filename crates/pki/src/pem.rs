@@ -1,4 +1,4 @@
-//! The text form of certificates and revocation lists (RFC 7468). Private keys never take this way.
+//! The text form of certificates, revocation lists and public keys (RFC 7468). Private keys never take this way.
 
 use der::pem::LineEnding;
 
@@ -8,6 +8,7 @@ use der::pem::LineEnding;
 pub struct PemError(pub &'static str);
 
 const CERTIFICATE: &str = "CERTIFICATE";
+const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// One certificate as text, with a line end at its end.
 pub fn certificate(der: &[u8]) -> String {
@@ -23,18 +24,31 @@ fn text(label: &'static str, der: &[u8]) -> String {
     der::pem::encode_string(label, LineEnding::LF, der).expect("the label is valid and a String grows as far as needed")
 }
 
+/// One public key (SubjectPublicKeyInfo) as text, with a line end at its end.
+pub fn public_key(der: &[u8]) -> String {
+    text(PUBLIC_KEY, der)
+}
+
 /// All the certificates of a text, in its order; anything else in it is passed over.
 pub fn certificates(text: &str) -> Result<Vec<Vec<u8>>, PemError> {
-    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    const END: &str = "-----END CERTIFICATE-----";
-    let wrong = PemError(CERTIFICATE);
+    all(text, CERTIFICATE)
+}
+
+/// All the public keys of a text, in its order; anything else in it is passed over.
+pub fn public_keys(text: &str) -> Result<Vec<Vec<u8>>, PemError> {
+    all(text, PUBLIC_KEY)
+}
+
+fn all(text: &str, label: &'static str) -> Result<Vec<Vec<u8>>, PemError> {
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let wrong = PemError(label);
     let mut found = Vec::new();
     let mut rest = text;
-    while let Some(start) = rest.find(BEGIN) {
-        let end = rest[start..].find(END).map(|at| start + at + END.len()).ok_or(wrong.clone())?;
-        let (_, der) = der::pem::decode_vec(&rest.as_bytes()[start..end]).map_err(|_| wrong.clone())?;
+    while let Some(start) = rest.find(&begin) {
+        let until = rest[start..].find(&end).map(|at| start + at + end.len()).ok_or(wrong.clone())?;
+        let (_, der) = der::pem::decode_vec(&rest.as_bytes()[start..until]).map_err(|_| wrong.clone())?;
         found.push(der);
-        rest = &rest[end..];
+        rest = &rest[until..];
     }
     if found.is_empty() { Err(wrong) } else { Ok(found) }
 }
@@ -47,6 +61,13 @@ mod tests {
     fn several_certificates_are_read_back_in_order() {
         let text = format!("# issuing\n{}\nsubject=root\n{}", certificate(&[1; 100]), certificate(&[2; 5]));
         assert_eq!(certificates(&text), Ok(vec![vec![1; 100], vec![2; 5]]));
+    }
+
+    #[test]
+    fn public_keys_are_told_from_certificates() {
+        let text = format!("{}{}", certificate(&[1; 100]), public_key(&[3; 91]));
+        assert_eq!(public_keys(&text), Ok(vec![vec![3; 91]]));
+        assert!(public_keys(&certificate(&[1; 100])).is_err());
     }
 
     #[test]

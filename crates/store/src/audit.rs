@@ -6,13 +6,16 @@
 //! four bytes, most significant first, and then its bytes: numbers as eight bytes, most significant first; texts as UTF-8; terminals and
 //! serials as their 16 bytes. A field that is absent is the length `ff ff ff ff` alone, which no present field has.
 //!
-//! A chain that was cut off at its end is still a chain: only who knows a later [`Head`] can tell.
+//! A chain that was cut off at its end is still a chain: only who knows a later [`Head`] can tell. Signed ones are what checkpoints are.
+
+use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _, try_unfold};
 use tegata_core::access::{Reach, Scope};
 use tegata_core::audit::{Entry, Row};
 use tegata_core::id::{CustomerId, Serial, TerminalId};
+use tegata_core::time::Timestamp;
 
 use crate::db::{self, Query};
 use crate::{Reader, StoreError, Tx};
@@ -79,13 +82,18 @@ pub enum Broken {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     head: Head,
-    known: Option<Head>,
+    known: BTreeMap<i64, [u8; 32]>,
 }
 
 impl Verifier {
-    /// From the first row on. `known` is a head that was seen at some time before.
-    pub fn new(known: Option<Head>) -> Self {
-        Self { head: Head::EMPTY, known }
+    /// From the first row on. `known` are heads that were seen at some time before: at most one for each place.
+    pub fn new(known: impl IntoIterator<Item = Head>) -> Self {
+        Self { head: Head::EMPTY, known: known.into_iter().map(|head| (head.sequence, head.hash)).collect() }
+    }
+
+    /// Where it stands: the last row that was taken.
+    pub fn head(&self) -> Head {
+        self.head
     }
 
     /// Takes the next row.
@@ -98,19 +106,17 @@ impl Verifier {
             return Err(Broken::Changed { sequence: row.sequence });
         }
         self.head = Head { sequence: row.sequence, hash: row.hash };
-        match self.known {
-            Some(known) if known.sequence == row.sequence && known.hash != row.hash => {
-                Err(Broken::Rewritten { sequence: row.sequence })
-            }
+        match self.known.get(&row.sequence) {
+            Some(known) if *known != row.hash => Err(Broken::Rewritten { sequence: row.sequence }),
             _ => Ok(()),
         }
     }
 
     /// There are no more rows. Answers with the head, to be written down.
     pub fn finish(self) -> Result<Head, Broken> {
-        match self.known {
-            Some(known) if known.sequence > self.head.sequence => {
-                Err(Broken::Truncated { known: known.sequence, found: self.head.sequence })
+        match self.known.last_key_value() {
+            Some((known, _)) if *known > self.head.sequence => {
+                Err(Broken::Truncated { known: *known, found: self.head.sequence })
             }
             _ => Ok(self.head),
         }
@@ -118,14 +124,17 @@ impl Verifier {
 }
 
 /// Checks a whole chain, in its order, against a head that was seen before.
-pub fn verify<'r>(rows: impl IntoIterator<Item = &'r Row>, known: Option<Head>) -> Result<Head, Broken> {
+pub fn verify<'r>(
+    rows: impl IntoIterator<Item = &'r Row>,
+    known: impl IntoIterator<Item = Head>,
+) -> Result<Head, Broken> {
     let mut verifier = Verifier::new(known);
     rows.into_iter().try_for_each(|row| verifier.check(row))?;
     verifier.finish()
 }
 
-/// The hash of a row after the row with the hash `previous`.
-fn hash(previous: &[u8; 32], row: &Row) -> [u8; 32] {
+/// The hash of a row after the row with the hash `previous`; the row's own field of that name is not looked at.
+pub fn hash(previous: &[u8; 32], row: &Row) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(DOMAIN);
     context.update(previous);
@@ -163,6 +172,10 @@ pub struct AuditFilter {
     pub serial: Option<Serial>,
     /// Of this kind: an action's word.
     pub action: Option<String>,
+    /// Written at this instant or later.
+    pub from: Option<Timestamp>,
+    /// Written before this instant.
+    pub before: Option<Timestamp>,
 }
 
 const SELECT: &str = "SELECT sequence, at, actor_kind, actor_name, customer_id, terminal_id, serial, action, outcome, detail, hash \
@@ -184,8 +197,9 @@ fn row(row: &db::Row) -> Result<Row, StoreError> {
     })
 }
 
-pub(crate) fn listed(scope: Scope, filter: &AuditFilter, before: Option<i64>, limit: u32) -> Query {
-    let mut query = Query::new(SELECT);
+/// What a filter lets through.
+fn filtered(query: Query, filter: &AuditFilter) -> Query {
+    let mut query = query;
     if let Some(customer) = filter.customer {
         query = query.with(" AND customer_id = ", customer);
     }
@@ -198,6 +212,17 @@ pub(crate) fn listed(scope: Scope, filter: &AuditFilter, before: Option<i64>, li
     if let Some(action) = &filter.action {
         query = query.with(" AND action = ", action.as_str());
     }
+    if let Some(from) = filter.from {
+        query = query.with(" AND at >= ", from);
+    }
+    if let Some(before) = filter.before {
+        query = query.with(" AND at < ", before);
+    }
+    query
+}
+
+pub(crate) fn listed(scope: Scope, filter: &AuditFilter, before: Option<i64>, limit: u32) -> Query {
+    let mut query = filtered(Query::new(SELECT), filter);
     if let Some(before) = before {
         query = query.with(" AND sequence < ", before);
     }
@@ -225,20 +250,45 @@ impl Reader {
     /// The whole log in its order, for [`Verifier`]; rows that are written meanwhile come too. Only for a scope that sees everything:
     /// a chain with holes proves nothing.
     pub fn audit_all(&self, scope: Scope) -> BoxStream<'static, Result<Row, StoreError>> {
-        let reader = self.clone();
+        let rows = self.clone().pages(scope, |_, query| query);
+        let all = (scope.reach() == Reach::Everything).then_some(rows);
+        futures_util::stream::iter(all).flatten().boxed()
+    }
+
+    /// The rows that a filter lets through, in their order.
+    pub fn audit_part(&self, scope: Scope, filter: AuditFilter) -> BoxStream<'static, Result<Row, StoreError>> {
+        self.clone().pages(scope, move |scope, query| {
+            filtered(query, &filter).within(scope, " AND terminal_id = ", " AND customer_id = ")
+        })
+    }
+
+    /// Page by page, so that a long log is never in memory as a whole.
+    fn pages(
+        self,
+        scope: Scope,
+        narrowed: impl Fn(Scope, Query) -> Query + Send + 'static,
+    ) -> BoxStream<'static, Result<Row, StoreError>> {
         // From the very first number there is: a row before the first is a forged one, and the verifier must see it.
-        let first = (scope.reach() == Reach::Everything).then_some(i64::MIN);
-        let pages = try_unfold(first, move |last| {
-            let reader = reader.clone();
+        let pages = try_unfold((Some(i64::MIN), narrowed), move |(last, narrowed)| {
+            let reader = self.clone();
             async move {
                 let Some(last) = last else { return Ok(None) };
-                let query = Query::new(SELECT).with(" AND sequence > ", last).with(" ORDER BY sequence LIMIT ", PAGE);
-                let rows = reader.all(query, row).await?;
+                let query = narrowed(scope, Query::new(SELECT).with(" AND sequence > ", last));
+                let rows = reader.all(query.with(" ORDER BY sequence LIMIT ", PAGE), row).await?;
                 let Some(next) = rows.last().map(|row| row.sequence) else { return Ok(None) };
-                Ok(Some((futures_util::stream::iter(rows.into_iter().map(Ok)), Some(next))))
+                Ok(Some((futures_util::stream::iter(rows.into_iter().map(Ok)), (Some(next), narrowed))))
             }
         });
         pages.try_flatten().boxed()
+    }
+
+    /// The hash of one row of the log, whosever it is: what the next row's hash begins with.
+    pub async fn audit_hash(&self, scope: Scope, sequence: i64) -> Result<Option<[u8; 32]>, StoreError> {
+        if scope.reach() == Reach::Nothing {
+            return Ok(None);
+        }
+        let query = Query::new("SELECT hash FROM audit WHERE 1 = 1").with(" AND sequence = ", sequence);
+        self.optional(query, |row| row.bytes("hash")).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration file: one struct per topic, unknown keys refused. docs/config.example.toml is its sample and its manual; a test
 //! holds both together. Relative paths are relative to the file.
 
+mod audit;
 mod listeners;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use tegata_pki::lint::{is_dns_name, is_http_url};
 use tegata_store::{Database, StoreError};
 use tracing_subscriber::EnvFilter;
 
+pub use audit::Audit;
+use audit::check_audit;
 pub use listeners::{Est, Orca, ServerNames};
 use listeners::{check_est, check_orca, check_server_names, check_window};
 
@@ -41,6 +44,9 @@ pub struct Config {
     pub orca: Option<Orca>,
     /// Another listener for EST, which the portal's has too; absent means that there is none.
     pub est: Option<Est>,
+    /// The operation log.
+    #[serde(default)]
+    pub audit: Audit,
     /// Logging.
     #[serde(default)]
     pub log: Log,
@@ -343,6 +349,7 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     check_names(config)?;
     config.orca.as_ref().map_or(Ok(()), check_orca)?;
     config.est.as_ref().map_or(Ok(()), check_est)?;
+    check_audit(&config.audit)?;
     let server = &config.server;
     if server.trust_max_age_seconds < 5 {
         return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
@@ -493,6 +500,8 @@ mod tests {
         refused("crl_urls = []", "crl_urls = [\"https://crl.example.jp/\"]", "crl_urls");
         refused("# crl_hours = 24", "crl_hours = 1", "authority.crl_hours");
         refused("# crl_hours = 24", "crl_hours = 169", "authority.crl_hours");
+        refused("# checkpoint_rows = 1000", "checkpoint_rows = 0", "audit.checkpoint_rows");
+        refused("# checkpoint_minutes = 60", "checkpoint_minutes = 1441", "audit.checkpoint_minutes");
         refused("# [status]\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
     }
@@ -502,8 +511,12 @@ mod tests {
     fn the_sample_names_every_setting() {
         let first =
             |source: &'static str| source.split("What is wrong with the file").next().expect("structs come first");
-        let structs =
-            first(include_str!("config.rs")).lines().chain(first(include_str!("config/listeners.rs")).lines());
+        let structs = [
+            first(include_str!("config.rs")),
+            first(include_str!("config/listeners.rs")),
+            first(include_str!("config/audit.rs")),
+        ];
+        let structs = structs.iter().flat_map(|source| source.lines());
         let settings: Vec<&str> = structs
             .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':').map(|(name, _)| name.trim()))
             .filter(|name| !["folder", "profile"].contains(name) && !name.contains(' '))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tegata_authority::ceremony::{self, CeremonyError, Folders};
+use tegata_authority::checkpoint::{CheckpointError, Checkpoints};
 use tegata_authority::custody::{CustodyError, Passphrase};
 use tegata_authority::{Authority, KeyPool, Parts, Rules};
 use tegata_core::access::Actor;
@@ -87,6 +88,15 @@ pub async fn authority_at(
     };
     let entropy = Arc::new(SystemEntropy);
     Ok(Authority::new(Parts { store, ca, vault, keys: KeyPool::start(kind, key_pool), rules, clock, entropy }))
+}
+
+/// What signs the operation log; its key is made where there is none yet.
+pub async fn checkpoints(checked: &Checked, store: Store, pass: &Passphrase) -> Result<Checkpoints, CheckpointError> {
+    let keys = checked.path(&checked.config.authority.key_folder);
+    let audit = &checked.config.audit;
+    let file = audit.checkpoint_file.as_ref().map(|file| checked.path(file));
+    let clock = Arc::new(SystemClock);
+    Checkpoints::open(store, (&keys, pass), (clock, &SystemEntropy), audit.checkpoint_rules(), file).await
 }
 
 /// Configuration, register and CA in one go, for commands that change something.

@@ -11,6 +11,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tegata_authority::Authority;
+use tegata_authority::checkpoint::Checkpoints;
 use tegata_authority::crl::Crls;
 use tegata_authority::custody::Passphrase;
 use tegata_authority::elders;
@@ -38,6 +39,8 @@ use crate::trust_feed::{Speakers, TrustFeed, notice_first_use};
 const SWEEP: Duration = Duration::from_secs(300);
 /// How often aging answers about certificates are looked for.
 const STATUS_CHECK: Duration = Duration::from_secs(60);
+/// How often the operation log is looked at for rows that no checkpoint covers.
+const CHECKPOINT_CHECK: Duration = Duration::from_secs(20);
 /// How often the files of the server certificate are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
@@ -77,6 +80,7 @@ pub struct Server {
     operations: Listener,
     status: Option<(Listener, Speakers)>,
     metrics: PrometheusHandle,
+    checkpoints: Option<Arc<Checkpoints>>,
     _lock: ServeLock,
 }
 
@@ -93,6 +97,7 @@ impl Server {
         let clock = Arc::new(SystemClock);
         let authority = deployment::authority_at(&checked, store.clone(), passphrase, pool, clock.clone()).await?;
         let max_age = u64::try_from(settings.trust_max_age_seconds).unwrap_or(0);
+        let checkpoints = open_checkpoints(&checked, &store, passphrase).await;
         let status = open_status(&checked, &authority, passphrase).await?;
         let speakers = status.as_ref().map(|(_, speakers)| speakers.clone());
         let feed = TrustFeed::start(authority.clone(), max_age, speakers).await?;
@@ -111,6 +116,7 @@ impl Server {
             operations,
             status,
             metrics,
+            checkpoints,
             _lock: lock,
             checked,
         })
@@ -178,6 +184,7 @@ impl Server {
             tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), names, certificate))
         };
         let mut background = vec![jobs, sweeper, keep(settings.names(), self.certificate.clone())];
+        background.extend(self.checkpoints.clone().map(|checkpoints| tokio::spawn(sign_the_log(checkpoints))));
         for (names, certificate) in self.programs.certificates() {
             background.push(keep(names, certificate));
         }
@@ -201,6 +208,11 @@ impl Server {
         }
         for job in background {
             job.abort();
+        }
+        if let Some(checkpoints) = self.checkpoints
+            && let Err(error) = checkpoints.close().await
+        {
+            tracing::error!(%error, "the last rows of the operation log were not signed; the next start does it");
         }
         self.authority.close().await;
         Ok(())
@@ -259,6 +271,39 @@ async fn open_status(
     let ocsp = Ocsp::open(authority.clone(), &cas).await.context("no certificate for the OCSP responder")?;
     let crls = Crls::open(authority.clone(), &cas, checked.config.authority.crl_hours);
     Ok(Some((listener, Speakers { ocsp, crls })))
+}
+
+/// What signs the operation log. Where its key is not at hand the service goes on without: the chain of hashes is written all the same.
+async fn open_checkpoints(checked: &Checked, store: &Store, passphrase: &Passphrase) -> Option<Arc<Checkpoints>> {
+    match deployment::checkpoints(checked, store.clone(), passphrase).await {
+        Ok(checkpoints) => Some(Arc::new(checkpoints)),
+        Err(error) => {
+            tracing::error!(%error, "the operation log is not signed");
+            None
+        }
+    }
+}
+
+/// Signs where the operation log stands, as often as the configuration says.
+async fn sign_the_log(checkpoints: Arc<Checkpoints>) {
+    let mut ticks = tokio::time::interval(CHECKPOINT_CHECK);
+    let mut complaint = String::new();
+    loop {
+        ticks.tick().await;
+        let said = match checkpoints.tend().await {
+            Ok(Some(checkpoint)) => {
+                let statement = checkpoint.statement;
+                tracing::debug!(number = statement.number, rows = statement.rows, "the operation log was signed");
+                String::new()
+            }
+            Ok(None) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        if !said.is_empty() && said != complaint {
+            tracing::error!(error = said, "the operation log could not be signed; it is tried again");
+        }
+        complaint = said;
+    }
 }
 
 /// Certificate status, revocation lists and the CAs' certificates, in plain HTTP for everybody.

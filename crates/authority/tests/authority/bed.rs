@@ -119,6 +119,12 @@ impl Bed {
         Self { authority, ..self }
     }
 
+    /// Another handle on the register, as another process has one.
+    pub async fn another(&self) -> Store {
+        let database = Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own");
+        Store::open(database, OpenMode::Existing).await.expect("opens")
+    }
+
     /// Opens the CA as another process would; the certificate that it would sign with.
     pub async fn open_once(&self) -> tegata_pki::issuer::IssuerCert {
         let database = Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own");

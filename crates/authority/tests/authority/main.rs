@@ -1,6 +1,7 @@
 //! The authority's rules over a real register, with a clock that the tests move.
 
 mod bed;
+mod checkpoints;
 mod crl;
 mod login;
 mod ocsp;

@@ -1,5 +1,7 @@
 //! `tegata doctor`: looks at a deployment and names each weakness with its remedy. Exit code 1 when something needs doing now.
 
+mod log;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,6 +46,7 @@ pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
         Ok(store) => {
             elders(&checked, &store.reader(), &mut findings).await?;
             register(&store.reader(), &mut findings).await?;
+            log::log(&checked, &store.reader(), &mut findings).await?;
         }
         Err(error) => findings.push(problem(
             format!("{error:#}"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::json;
 use tegata_authority::ceremony::{self, Folders};
+use tegata_authority::checkpoint;
 use tegata_authority::custody::Passphrase;
 use tegata_core::access::Actor;
 use tegata_core::time::Clock;
@@ -133,6 +134,7 @@ async fn fill(
     }
     let folders = Folders { keys: &keys, certificates: &certificates };
     ceremony::create(&store, folders, organization, pass, clock, &SystemEntropy).await?;
+    checkpoint::ready(&store, &keys, pass, clock, &SystemEntropy).await?;
     store.close().await;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The whole program, run as people run it: a real process, real TLS, a real database file.
 
 mod agent;
+mod audit;
 mod bed;
 mod commands;
 mod crl;

@@ -52,3 +52,5 @@ log-action-recovery-code-refused = 復旧コードの間違い
 log-action-terminal-renamed = 端末名の変更
 log-action-terminal-retired = 端末の利用終了
 log-action-terminal-lost = 端末の紛失・盗難の届け出
+log-action-audit-key-made = 操作ログの署名鍵の作成
+log-action-audit-key-replaced = 操作ログの署名鍵の交代
