@@ -34,6 +34,7 @@ impl Authority {
     pub async fn sweep(&self) -> Result<usize, AuthorityError> {
         self.0.login_limit.retain_recent();
         self.0.code_limit.retain_recent();
+        self.0.api_key_limit.retain_recent();
         self.0.recovery_limit.retain_recent();
         self.0.order_limit.retain_recent();
         let now = self.now();

@@ -2,6 +2,7 @@
 //! operation log beside it. Knows no HTTP, no HTML, no status codes.
 
 mod advise;
+mod api_key;
 mod bundle;
 mod enroll;
 mod error;
@@ -45,6 +46,7 @@ use tegata_core::time::{Clock, Timestamp};
 use tegata_store::{IdentityRow, Reader, Store};
 
 pub use advise::{AdviseError, RenewalInfo};
+pub use api_key::{CheckApiKeyError, KeepApiKeyError, MadeApiKey, NewApiKey};
 pub use bundle::{BundleError, BundleFile};
 pub use enroll::{EnrollError, NewUser};
 pub use error::AuthorityError;
@@ -118,6 +120,7 @@ struct Inner {
     turns: Turns,
     login_turns: Turns,
     code_limit: invite::CodeLimit,
+    api_key_limit: invite::CodeLimit,
     recovery_limit: recover::TryLimit,
     /// Whether what was erased may still be in the journal on the disk.
     on_disk: std::sync::atomic::AtomicBool,
@@ -169,6 +172,7 @@ impl Authority {
             turns,
             login_turns,
             code_limit: invite::code_limit(),
+            api_key_limit: invite::code_limit(),
             recovery_limit: recover::try_limit(),
             on_disk: std::sync::atomic::AtomicBool::new(false),
             order_limit: pickup::order_limit(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::api_key::{ApiReach, ApiScope, Program};
 use crate::customer::CustomerKind;
 use crate::id::{CustomerId, ParseIdError, TerminalId, UserId};
 
@@ -96,6 +97,8 @@ pub enum Actor {
         /// Whose.
         customer: CustomerId,
     },
+    /// A program that showed an API key beside its terminal's certificate.
+    Program(Program),
     /// A person with a shell on the server.
     Operator {
         /// The account's name.
@@ -117,6 +120,7 @@ impl Actor {
             Self::User { role, .. } if role.is_staff() => "staff",
             Self::User { .. } => "user",
             Self::Recovered { .. } => "recovery-code",
+            Self::Program(_) => "program",
             Self::Operator { .. } => "operator",
             Self::System { .. } => "system",
         }
@@ -126,14 +130,14 @@ impl Actor {
     pub fn name(&self) -> &str {
         match self {
             Self::Visitor | Self::Terminal { .. } | Self::Recovered { .. } => "",
-            Self::User { name, .. } | Self::Operator { name } => name,
+            Self::User { name, .. } | Self::Operator { name } | Self::Program(Program { name, .. }) => name,
             Self::System { job } => job,
         }
     }
 
-    /// How far this actor can see: a terminal and whoever sits at it see that terminal; an administrator sees all of the same customer; the
-    /// operator's staff see the rows of everybody, without anything secret; the operator and the service see everything; a visitor sees
-    /// nothing.
+    /// How far this actor can see: a terminal and whoever sits at it see that terminal; an administrator sees all of the same customer; a
+    /// program as far as its key reaches; the operator's staff see the rows of everybody, without anything secret; the operator and the
+    /// service see everything; a visitor sees nothing.
     pub fn scope(&self) -> Scope {
         Scope(match self {
             Self::Visitor => Reach::Nothing,
@@ -145,6 +149,10 @@ impl Actor {
             | Self::Recovered { terminal, customer }
             | Self::User { role: Role::TerminalUser, terminal, customer, .. } => {
                 Reach::Terminal { terminal: *terminal, customer: *customer }
+            }
+            Self::Program(Program { reach: ApiReach::Customer, customer, .. }) => Reach::Customer(*customer),
+            Self::Program(Program { reach: ApiReach::Everything, customer, terminal, .. }) => {
+                Reach::Everybody { terminal: *terminal, customer: *customer }
             }
             Self::Operator { .. } | Self::System { .. } => Reach::Everything,
         })
@@ -185,6 +193,15 @@ impl Privilege {
             _ => Whose::Nobodys,
         }
     }
+
+    /// The scopes of API keys that it is divided into; which of them an act asks for is said where programs ask. None has the console.
+    fn scopes(self) -> &'static [ApiScope] {
+        match self {
+            Self::Console => &[],
+            Self::Terminals => &[ApiScope::TerminalsWrite, ApiScope::TerminalsEnd, ApiScope::TerminalsRecover],
+            Self::Revoke => &[ApiScope::CertificatesRevoke],
+        }
+    }
 }
 
 /// Whether an actor has a privilege over what belongs to a customer. A person with a shell on the server has them all.
@@ -196,6 +213,10 @@ pub fn may(actor: &Actor, privilege: Privilege, over: CustomerId) -> bool {
             Whose::Own => *customer == over,
             Whose::All => true,
         },
+        Actor::Program(program) => {
+            let reaches = program.reach == ApiReach::Everything || program.customer == over;
+            reaches && privilege.scopes().iter().any(|scope| program.scopes.has(*scope))
+        }
         _ => false,
     }
 }
@@ -205,6 +226,9 @@ pub fn may_everywhere(actor: &Actor, privilege: Privilege) -> bool {
     match actor {
         Actor::Operator { .. } => true,
         Actor::User { role, .. } => privilege.of(*role) == Whose::All,
+        Actor::Program(program) => {
+            program.reach == ApiReach::Everything && privilege.scopes().iter().any(|scope| program.scopes.has(*scope))
+        }
         _ => false,
     }
 }

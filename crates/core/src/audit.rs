@@ -41,11 +41,15 @@ pub enum Action {
     TerminalLost,
     LogKeyMade,
     LogKeyReplaced,
+    ApiKeyMade,
+    ApiKeyRotated,
+    ApiKeyRevoked,
+    ApiKeyRefused,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 32] = [
+    pub const ALL: [(Self, &'static str); 36] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -78,6 +82,10 @@ impl Action {
         (Self::TerminalLost, "terminal.lost"),
         (Self::LogKeyMade, "audit.key-made"),
         (Self::LogKeyReplaced, "audit.key-replaced"),
+        (Self::ApiKeyMade, "api-key.made"),
+        (Self::ApiKeyRotated, "api-key.rotated"),
+        (Self::ApiKeyRevoked, "api-key.revoked"),
+        (Self::ApiKeyRefused, "api-key.refused"),
     ];
 
     /// Its word.

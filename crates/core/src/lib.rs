@@ -2,6 +2,7 @@
 //! no randomness of its own, no wire formats. Whatever decides who may get which certificate, and until when, is here.
 
 pub mod access;
+pub mod api_key;
 pub mod audit;
 pub mod cert;
 pub mod csv;

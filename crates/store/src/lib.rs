@@ -5,6 +5,7 @@
 //! of shape (nothing twice, nothing of a stranger, a log without gaps) and decides nothing else.
 
 mod advice;
+mod api_keys;
 pub mod audit;
 mod bundles;
 mod certificates;
@@ -32,6 +33,7 @@ mod users;
 mod writer;
 
 pub use advice::{AdviceRow, Audience};
+pub use api_keys::ApiKeyRow;
 pub use audit::AuditFilter;
 pub use bundles::{BundleRow, ErasedBundle, NewBundle};
 pub use certificates::{CertFilter, KeyGuard, NewCertificate};

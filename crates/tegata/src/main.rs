@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init, renewal, terminal,
-    user,
+    api_key, audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init, renewal,
+    terminal, user,
 };
 
 /// Many short-lived pieces, made on one thread and freed on another: the C library's allocator spends a tenth of a renewal on them.
@@ -67,6 +67,9 @@ enum Command {
     /// Enrolment codes of terminals: list, approve, refuse (made by `tegata terminal invite`).
     #[command(subcommand)]
     Enrollment(enrollment::Command),
+    /// Keys of programs for the REST API: create, list, rotate, revoke.
+    #[command(subcommand)]
+    ApiKey(api_key::Command),
     /// The issuing CAs: list, roll over.
     #[command(subcommand)]
     Ca(ca::Command),
@@ -116,6 +119,7 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::Terminal(command) => terminal::run(command, config, out).await?,
         Command::Cert(command) => cert::run(command, config, out).await?,
         Command::Enrollment(command) => enrollment::run(command, config, out).await?,
+        Command::ApiKey(command) => api_key::run(command, config, out).await?,
         Command::Ca(command) => ca::run(command, config, out).await?,
         Command::Forecast(args) => forecast::run(args, config, out).await?,
         Command::Renewal(command) => renewal::run(command, config, out).await?,

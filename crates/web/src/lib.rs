@@ -90,7 +90,7 @@ struct Endpoint {
 
 /// Every way in. The coverage test walks this list with every kind of visitor.
 fn endpoints() -> Vec<Endpoint> {
-    use admin::{life, policy, recovery as help, terminals};
+    use admin::{api_keys, life, policy, recovery as help, terminals};
     use portal::{bundle, check, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
     let mut all = vec![
@@ -120,6 +120,10 @@ fn endpoints() -> Vec<Endpoint> {
         entry("POST", "/admin/terminals/{client}/end", post(life::end)),
         entry("GET", "/admin/browser-policy", get(policy::show)),
         entry("GET", "/admin/browser-policy/{file}", get(policy::download)),
+        entry("GET", "/admin/api-keys", get(api_keys::show)),
+        entry("POST", "/admin/api-keys", post(api_keys::make)),
+        entry("POST", "/admin/api-keys/{key}/rotate", post(api_keys::rotate)),
+        entry("POST", "/admin/api-keys/{key}/revoke", post(api_keys::revoke)),
         entry("GET", "/recovery", get(recovery::show)),
         entry("POST", "/recovery", post(recovery::submit)),
         entry("GET", "/recovery/bundle.p12", get(recovery::download)),

@@ -148,6 +148,7 @@ fn way_back(method: &Method, uri: &Uri) -> String {
         path @ ("/login" | "/renewal/password") => path.to_owned(),
         "/renewal/password.txt" => "/renewal/password".to_owned(),
         "/recovery" | "/recovery/password" => "/recovery".to_owned(),
+        path if path.starts_with("/admin/api-keys") => "/admin/api-keys".to_owned(),
         path if path.starts_with("/admin/terminals/") => path.rsplit_once('/').map_or("/", |(page, _)| page).to_owned(),
         _ => "/".to_owned(),
     }

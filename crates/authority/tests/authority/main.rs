@@ -1,5 +1,6 @@
 //! The authority's rules over a real register, with a clock that the tests move.
 
+mod api_keys;
 mod bed;
 mod checkpoints;
 mod crl;

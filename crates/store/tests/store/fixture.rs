@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 use tegata_core::access::{Actor, Role, Scope};
+use tegata_core::api_key::{ApiKey, ApiKeyId, ApiReach, ApiScopes};
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
 use tegata_core::customer::CustomerKind;
@@ -11,8 +12,8 @@ use tegata_core::recovery::{Recovery, Way};
 use tegata_core::secret::Secret;
 use tegata_core::time::Timestamp;
 use tegata_store::{
-    Database, NewBundle, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, OpenMode, Reader,
-    RecoveryRow, Store, StoreError, Tx,
+    ApiKeyRow, Database, NewBundle, NewCertificate, NewCustomer, NewIssuer, NewSession, NewTerminal, NewUser, OpenMode,
+    Reader, RecoveryRow, Store, StoreError, Tx,
 };
 use tegata_testkit::Register;
 
@@ -89,6 +90,28 @@ pub fn new_certificate(of: u32, index: u8, tag: u64) -> NewCertificate {
         by_hand: true,
         der: tag.to_be_bytes().to_vec(),
     }
+}
+
+/// What the key of a terminal is called.
+pub fn api_key(of: u32, index: u8) -> ApiKeyId {
+    format!("key-{of}000000{index}").parse().expect("an id")
+}
+
+fn new_api_key(of: u32, index: u8) -> ApiKeyRow {
+    let key = ApiKey {
+        id: api_key(of, index),
+        name: "会計連携".into(),
+        customer: customer(of),
+        terminal: Some(terminal(of, index)),
+        reach: ApiReach::Customer,
+        scopes: ApiScopes::parse("terminals:read").expect("a scope"),
+        created_at: NOW,
+        expires_at: NOW.plus_seconds(100),
+        previous_until: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    ApiKeyRow { key, secret_hash: token(of, index), previous_hash: None }
 }
 
 pub fn new_bundle(of: u32, index: u8, certificate: CertificateId) -> NewBundle {
@@ -220,6 +243,7 @@ async fn fill_terminal(tx: &mut Tx, of: u32, index: u8) -> Result<(), StoreError
         typed: false,
     };
     tx.insert_recovery(&RecoveryRow { recovery, code_hash: Some(token(of, index)), helper: Some(id) }, NOW).await?;
+    tx.insert_api_key(&new_api_key(of, index)).await?;
     tx.record_failure("uketsuke", id, NOW).await?;
     tx.append_audit(&entry(of, index, "first")).await?;
     tx.append_audit(&entry(of, index, "second")).await?;

@@ -92,10 +92,10 @@ async fn a_schema_of_a_newer_program_is_refused() {
     let path = file(&world);
     world.store.close().await;
     let newer = rusqlite::Connection::open(&path).expect("opened");
-    newer.execute("PRAGMA user_version = 9", []).expect("set");
+    newer.execute("PRAGMA user_version = 99", []).expect("set");
     newer.close().expect("closed");
     let place = path.display().to_string();
-    assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::SchemaTooNew { place, found: 9, known: 7 });
+    assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::SchemaTooNew { place, found: 99, known: 8 });
 }
 
 #[tokio::test]

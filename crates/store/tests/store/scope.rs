@@ -75,6 +75,9 @@ async fn owners(reader: &Reader, scope: Scope, ask: &Question) -> Vec<(Option<Cu
     if let Some(recovery) = reader.recovery(scope, at).await.expect("read") {
         owners.push((Some(recovery.customer), Some(recovery.terminal)));
     }
+    let keys = reader.api_keys(scope, named).await.expect("read").into_iter();
+    let key = reader.api_key(scope, &fixture::api_key(ask.customer, ask.index)).await.expect("read");
+    owners.extend(keys.chain(key).map(|key| (Some(key.customer), key.terminal)));
     let bundle = reader.open_bundle(scope, at, NOW).await.expect("read").map(|bundle| bundle.certificate);
     owners.extend(certificates.chain(bundle).map(|row| (Some(row.customer), Some(row.terminal))));
     if reader.certificate_der(scope, id).await.expect("read").is_some() {

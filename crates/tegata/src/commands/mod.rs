@@ -1,5 +1,6 @@
 //! One file for each command. They read arguments, call the authority or a reader, and print.
 
+pub mod api_key;
 pub mod audit;
 mod browser;
 pub mod ca;

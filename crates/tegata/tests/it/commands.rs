@@ -53,6 +53,33 @@ fn customers_people_and_terminals_are_registered_and_found_again() {
 }
 
 #[test]
+fn api_keys_are_made_shown_once_rotated_and_revoked() {
+    let bed = Bed::new();
+    let json = |words: &[&str]| {
+        let (output, text, stderr) = run(&mut bed.command(&[&["--json"], words].concat()));
+        assert!(output.status.success(), "{words:?}: {stderr}");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    json(&["customer", "add", "--code", "103001", "--name", "ひだまりクリニック"]);
+    let create = ["api-key", "create", "--customer", "u00000001", "--name", "会計連携", "--scope"];
+    let made = json(&[&create[..], &["terminals:read", "--scope", "log:read"]].concat());
+    let (key, secret) = (made["key"].as_str().expect("a key"), made["secret"].as_str().expect("a secret"));
+    assert!(secret.starts_with("tegata_") && made["scopes"][1] == "log:read", "{made}");
+    let rotated = json(&["api-key", "rotate", key, "--overlap-days", "3"]);
+    assert!(rotated["secret"] != made["secret"] && rotated["previous_until"].is_string(), "{rotated}");
+    assert_eq!(json(&["api-key", "revoke", key])["state"], "revoked");
+    let list = json(&["api-key", "list", "--customer", "u00000001"]);
+    assert_eq!((list[0]["key"].as_str(), list[0]["state"].as_str()), (Some(key), Some("revoked")), "{list}");
+    assert!(!list.to_string().contains("tegata_"));
+    refused(&mut bed.command(&["api-key", "rotate", key]), &["revoked already"]);
+    refused(&mut bed.command(&["api-key", "rotate", "key-00000000"]), &["tegata api-key list"]);
+    refused(&mut bed.command(&[&create[..], &["terminals:fly"]].concat()), &["terminals:read"]);
+    refused(&mut bed.command(&[&create[..], &["certificates:revoke"]].concat()), &["none of the operator's"]);
+    let (_, log, _) = run(&mut bed.command(&["--json", "audit", "list"]));
+    assert!(log.contains("api-key.rotated") && !log.contains(&secret[7..]), "{log}");
+}
+
+#[test]
 fn a_terminals_life_is_told_by_commands_and_what_cannot_be_is_refused() {
     let bed = Bed::new();
     let json = |words: &[&str]| {

@@ -108,3 +108,49 @@ recovery-connect-how = When it is imported, press the button below, choose the c
 
 landing-recovery = If you have a recovery code
 landing-recovery-lead = With the recovery code that your administrator or the support gave you, this terminal gets its new certificate here.
+
+api-keys-title = API keys
+api-keys-lead = With a key, a program (an electronic chart, a laboratory system) can ask for terminals and the operation log. It works only together with a certificate of a terminal.
+api-keys-none = There is no API key yet.
+api-keys-caption = API keys of this institution
+api-keys-name = Name
+api-keys-name-hint = Up to 40 characters. A name that says which program uses it, for example: accounting link
+api-keys-scopes = What it is good for
+api-scope-terminals-read = See terminals and the state of their certificates
+api-scope-terminals-write = Rename terminals
+api-scope-terminals-end = Report terminals lost, take them out of service
+api-scope-terminals-recover = Make recovery codes
+api-scope-log-read = See the operation log
+api-keys-beside = Together with which certificate
+api-keys-beside-any = That of any terminal
+api-keys-beside-hint = If the program runs at one terminal only, choose it here. The key is then worth nothing at others.
+api-keys-only = Only with the certificate of “{ $terminal }”
+api-keys-life = Works for
+api-keys-days = { $count ->
+    [one] one day
+   *[other] { $count } days
+}
+api-keys-make = Make an API key
+api-keys-new = A new API key
+api-keys-made = The API key “{ $name }”
+api-keys-once = The password is shown on this page only. Set it in the program, or keep it in a safe place.
+api-keys-user = User
+api-keys-password = Password
+api-keys-noted = I have noted it (back to the list)
+api-keys-until = Valid until
+api-keys-used = Last used: { $at }
+api-keys-never = Not used yet
+api-keys-acts = Actions
+api-keys-previous = The password before works until { $until }
+api-keys-rotate = Replace
+api-keys-rotate-which = Replace the password of “{ $name }”
+api-keys-rotate-hint = “Replace” makes a new password. The one before goes on working for 7 days; change the program's settings in that time. If a password may have leaked, press “Revoke” and make a new API key.
+api-keys-revoke = Revoke
+api-keys-revoke-which = Revoke the API key “{ $name }”
+api-keys-state-active = Active
+api-keys-state-expired = Expired
+api-keys-state-revoked = Revoked
+api-keys-name-needed = Please give a name of at most 40 characters.
+api-keys-scope-needed = Please choose at least one thing that it is good for.
+api-keys-too-many = At most { $count } API keys can be active. Revoke those that are not needed.
+api-keys-gone = This API key is revoked already.

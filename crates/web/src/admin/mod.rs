@@ -1,6 +1,7 @@
 //! 管理画面: what an administrator of a customer sees of its terminals, and how one that is locked out is helped from here. Each page asks for
 //! a login with that role, at a terminal of the same customer whose certificate counts.
 
+pub(crate) mod api_keys;
 pub(crate) mod life;
 pub(crate) mod policy;
 pub(crate) mod recovery;

@@ -66,10 +66,7 @@ impl FromRequestParts<Shared> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
         if super::is_marked_by_browser(&parts.headers) {
-            return Err(Problem::new(
-                Code::NotForBrowsers,
-                "the request is marked as a browser's: send it from a program",
-            ));
+            return Err(Problem::for_programs_only());
         }
         let nobody = Peer { presented: Presented::None, state: PeerState::None };
         let from = parts.extensions.get::<SocketAddr>().map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip);

@@ -5,6 +5,7 @@ pub(crate) mod est;
 pub(crate) mod ocsp;
 pub(crate) mod orca;
 pub(crate) mod problem;
+mod program;
 mod published;
 pub(crate) mod v1;
 

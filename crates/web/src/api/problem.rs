@@ -58,12 +58,20 @@ pub(crate) enum Code {
     NotJson,
     NoFile,
     FileOver,
+    NoApiKey,
+    WrongApiKey,
+    TooManyApiKeys,
+    ApiKeyRevoked,
+    ApiKeyExpired,
+    ApiKeyElsewhere,
+    ScopeMissing,
+    NoSuchTerminal,
     Internal,
 }
 
 impl Code {
     /// Every kind with its word and its status.
-    const ALL: [(Self, &'static str, StatusCode); 34] = [
+    const ALL: [(Self, &'static str, StatusCode); 42] = [
         (Self::NoCertificate, "no-certificate", StatusCode::UNAUTHORIZED),
         (Self::Foreign, "foreign-certificate", StatusCode::FORBIDDEN),
         (Self::Expired, "expired-certificate", StatusCode::FORBIDDEN),
@@ -97,6 +105,14 @@ impl Code {
         (Self::NotJson, "not-json", StatusCode::BAD_REQUEST),
         (Self::NoFile, "no-file", StatusCode::NOT_FOUND),
         (Self::FileOver, "file-over", StatusCode::GONE),
+        (Self::NoApiKey, "no-api-key", StatusCode::UNAUTHORIZED),
+        (Self::WrongApiKey, "wrong-api-key", StatusCode::UNAUTHORIZED),
+        (Self::TooManyApiKeys, "too-many-api-keys", StatusCode::TOO_MANY_REQUESTS),
+        (Self::ApiKeyRevoked, "api-key-revoked", StatusCode::FORBIDDEN),
+        (Self::ApiKeyExpired, "api-key-expired", StatusCode::FORBIDDEN),
+        (Self::ApiKeyElsewhere, "api-key-elsewhere", StatusCode::FORBIDDEN),
+        (Self::ScopeMissing, "scope-missing", StatusCode::FORBIDDEN),
+        (Self::NoSuchTerminal, "no-such-terminal", StatusCode::NOT_FOUND),
         (Self::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR),
     ];
 
@@ -118,11 +134,16 @@ impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         let retry_after = match code {
             Code::ApprovalPending => Some(APPROVAL_SECONDS),
-            Code::Unknowable | Code::TooManyCodes | Code::Internal => Some(TROUBLE_SECONDS),
+            Code::Unknowable | Code::TooManyCodes | Code::TooManyApiKeys | Code::Internal => Some(TROUBLE_SECONDS),
             Code::TooManyCertificates | Code::TooOften => Some(QUOTA_SECONDS),
             _ => None,
         };
         Self { code, detail: detail.into(), retry_after }
+    }
+
+    /// A browser says that it sends this.
+    pub(crate) fn for_programs_only() -> Self {
+        Self::new(Code::NotForBrowsers, "the request is marked as a browser's: send it from a program")
     }
 
     /// Something unforeseen while doing `what`; its text goes to the log alone.
@@ -194,10 +215,11 @@ impl IntoResponse for Problem {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"enrolment code\", charset=\"UTF-8\""),
-            );
+            let challenge = match self.code {
+                Code::NoApiKey | Code::WrongApiKey => "Basic realm=\"API key\", charset=\"UTF-8\"",
+                _ => "Basic realm=\"enrolment code\", charset=\"UTF-8\"",
+            };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

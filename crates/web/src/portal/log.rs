@@ -81,6 +81,7 @@ fn who(lang: Lang, row: &Row) -> String {
         "staff" => lang.t1("log-who-staff", "name", &row.actor_name),
         "terminal" => lang.t("log-who-terminal"),
         "operator" => lang.t("log-who-operator"),
+        "program" => lang.t("log-who-program"),
         "recovery-code" => lang.t("log-who-recovery-code"),
         "system" => lang.t("log-who-system"),
         _ => lang.t("log-who-visitor"),

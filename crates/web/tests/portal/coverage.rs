@@ -36,6 +36,10 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
     ("POST", "/admin/terminals/{client}/end", [403, 303, 403, 303, 403, 422]),
     ("GET", "/admin/browser-policy", [403, 303, 403, 303, 403, 200]),
     ("GET", "/admin/browser-policy/{file}", [403, 303, 403, 303, 403, 200]),
+    ("GET", "/admin/api-keys", [403, 303, 403, 303, 403, 200]),
+    ("POST", "/admin/api-keys", [403, 303, 403, 303, 403, 400]),
+    ("POST", "/admin/api-keys/{key}/rotate", [403, 303, 403, 303, 403, 404]),
+    ("POST", "/admin/api-keys/{key}/revoke", [403, 303, 403, 303, 403, 404]),
     ("GET", "/recovery", [200, 200, 200, 200, 200, 200]),
     ("POST", "/recovery", [422, 422, 422, 422, 422, 422]),
     ("GET", "/recovery/bundle.p12", [403, 403, 403, 403, 403, 403]),
@@ -69,6 +73,8 @@ const PROGRAMS: &[(&str, &str, [u16; 6])] = &[
     ("POST", "/.well-known/est/agent/simplereenroll", [401, 403, 400, 409, 409, 400]),
     ("GET", "/.well-known/est/renewal-info/{certificate}", [401, 403, 200, 404, 404, 200]),
     ("GET", "/api/v1/certificate", [401, 403, 200, 200, 200, 200]),
+    ("GET", "/api/v1/api-key", [401, 403, 401, 401, 401, 403]),
+    ("GET", "/api/v1/terminals/{terminal}", [401, 403, 401, 401, 401, 403]),
 ];
 
 #[tokio::test]
