@@ -45,6 +45,7 @@ impl Authority {
                 tx.forget_failures(now.plus_seconds(-86_400)).await?;
                 tx.forget_lapsed_invitations(now).await?;
                 tx.forget_lapsed_recoveries(now).await?;
+                crate::notify::forget(tx, now).await?;
                 Ok::<_, StoreError>(erased)
             })
         });

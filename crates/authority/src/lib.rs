@@ -4,13 +4,16 @@
 mod advise;
 mod api_key;
 mod bundle;
+mod calendar;
 mod enroll;
 mod error;
 mod freshness;
 mod invite;
 mod issue;
 mod keypool;
+mod letter;
 mod login;
+mod notify;
 mod password;
 mod pickup;
 mod recover;
@@ -54,7 +57,9 @@ pub use freshness::Freshness;
 pub use invite::{InviteError, NewInvitation};
 pub use issue::{IssueError, IssuingCa, ServerCertificate};
 pub use keypool::KeyPool;
+pub use letter::Letterhead;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
+pub use notify::{MAIL, NewContact, NoticePlan, NotifyError, TEST, Undelivered};
 pub use pickup::{PickUp, PickUpError, PickUpRules};
 pub use recover::{Help, NewRecovery, RecoverError, Recovered, TerminalView};
 pub use rekey::{Issued, KeyAndCertificate, ProgramError, Proof};
@@ -125,6 +130,7 @@ struct Inner {
     /// Whether what was erased may still be in the journal on the disk.
     on_disk: std::sync::atomic::AtomicBool,
     order_limit: pickup::OrderLimit,
+    looked_at: notify::LookedAt,
     /// Building a .p12 is work: never more than two at once, so that a storm of downloads does not keep others from logging in.
     sealing: tokio::sync::Semaphore,
 }
@@ -176,6 +182,7 @@ impl Authority {
             recovery_limit: recover::try_limit(),
             on_disk: std::sync::atomic::AtomicBool::new(false),
             order_limit: pickup::order_limit(),
+            looked_at: notify::LookedAt::default(),
             sealing,
         }))
     }

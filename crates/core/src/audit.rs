@@ -45,11 +45,16 @@ pub enum Action {
     ApiKeyRotated,
     ApiKeyRevoked,
     ApiKeyRefused,
+    ContactAdded,
+    ContactRemoved,
+    NoticeWritten,
+    NoticeTested,
+    NoticeGivenUp,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 36] = [
+    pub const ALL: [(Self, &'static str); 41] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -86,6 +91,11 @@ impl Action {
         (Self::ApiKeyRotated, "api-key.rotated"),
         (Self::ApiKeyRevoked, "api-key.revoked"),
         (Self::ApiKeyRefused, "api-key.refused"),
+        (Self::ContactAdded, "contact.added"),
+        (Self::ContactRemoved, "contact.removed"),
+        (Self::NoticeWritten, "notice.written"),
+        (Self::NoticeTested, "notice.tested"),
+        (Self::NoticeGivenUp, "notice.given-up"),
     ];
 
     /// Its word.
@@ -145,7 +155,7 @@ pub fn category(action: &str) -> Category {
         "certificate" | "renewal" => Category::Certificate,
         "bundle" => Category::Bundle,
         "recovery" | "invitation" | "enrollment" => Category::Recovery,
-        "authority" | "server-certificate" | "audit" => Category::Service,
+        "authority" | "server-certificate" | "audit" | "notice" => Category::Service,
         _ => Category::Register,
     }
 }

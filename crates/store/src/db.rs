@@ -125,6 +125,15 @@ impl Query {
         }
     }
 
+    /// The same for rows that only those see who see the whole customer.
+    pub(crate) fn within_whole_customer(self, scope: Scope, customer_is: &'static str) -> Self {
+        match scope.reach() {
+            Reach::Everything | Reach::Everybody { .. } => self,
+            Reach::Nothing | Reach::Terminal { .. } => self.text(" AND 1 = 0"),
+            Reach::Customer(customer) => self.with(customer_is, customer),
+        }
+    }
+
     /// Asks how the engine would go about it.
     #[cfg(test)]
     pub(crate) fn explained(mut self) -> Self {

@@ -3,6 +3,7 @@
 
 mod audit;
 mod listeners;
+mod mail;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,7 +20,10 @@ use tracing_subscriber::EnvFilter;
 pub use audit::Audit;
 use audit::check_audit;
 pub use listeners::{Est, Orca, ServerNames};
+pub use mail::{Mail, MailTls};
+
 use listeners::{check_est, check_orca, check_server_names, check_window};
+use mail::check_mail;
 
 /// The sample, with every setting explained.
 pub const EXAMPLE: &str = include_str!("../../../docs/config.example.toml");
@@ -47,6 +51,8 @@ pub struct Config {
     /// The operation log.
     #[serde(default)]
     pub audit: Audit,
+    /// How notices leave; absent means that none are sent.
+    pub mail: Option<Mail>,
     /// Logging.
     #[serde(default)]
     pub log: Log,
@@ -350,6 +356,7 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     config.orca.as_ref().map_or(Ok(()), check_orca)?;
     config.est.as_ref().map_or(Ok(()), check_est)?;
     check_audit(&config.audit)?;
+    config.mail.as_ref().map_or(Ok(()), check_mail)?;
     let server = &config.server;
     if server.trust_max_age_seconds < 5 {
         return wrong("server.trust_max_age_seconds", &server.trust_max_age_seconds, "5 or more");
@@ -504,6 +511,15 @@ mod tests {
         refused("# checkpoint_minutes = 60", "checkpoint_minutes = 1441", "audit.checkpoint_minutes");
         refused("# [status]\n", "[status]\nurl = \"https://status.example.jp\"\n", "status.url");
         refused("level = \"info\"", "level = \"tegata=bogus,,=\"", "log.level");
+        let mail = |lines: &str, setting: &str| refused("[log]", &format!("[mail]\n{lines}\n[log]"), setting);
+        let from = "from = \"tegata@example.jp\"";
+        mail("host = \"mail.example.jp\"\nfrom = \"tegata\"", "mail.from");
+        mail(from, "mail.host");
+        mail(&format!("{from}\nhost = \"mail.example.jp\"\nfolder = \"mail\""), "mail.host");
+        mail(&format!("{from}\nhost = \"mail.example.jp:587\""), "mail.host");
+        mail(&format!("{from}\nhost = \"mail.example.jp\"\ntls = \"none\""), "mail.tls");
+        mail(&format!("{from}\nfolder = \"mail\"\nuser = \"tegata\""), "mail.folder");
+        mail(&format!("{from}\nfolder = \"mail\"\nhour = 24"), "mail.hour");
     }
 
     /// Every field of the structs above stands in the sample, set or as a comment.
@@ -515,6 +531,7 @@ mod tests {
             first(include_str!("config.rs")),
             first(include_str!("config/listeners.rs")),
             first(include_str!("config/audit.rs")),
+            first(include_str!("config/mail.rs")),
         ];
         let structs = structs.iter().flat_map(|source| source.lines());
         let settings: Vec<&str> = structs

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tegata_authority::ceremony::{self, CeremonyError, Folders};
 use tegata_authority::checkpoint::{CheckpointError, Checkpoints};
 use tegata_authority::custody::{CustodyError, Passphrase};
-use tegata_authority::{Authority, KeyPool, Parts, Rules};
+use tegata_authority::{Authority, KeyPool, Letterhead, Parts, Rules};
 use tegata_core::access::Actor;
 use tegata_core::secret::Secret;
 use tegata_core::time::Clock;
@@ -124,6 +124,18 @@ pub fn passphrase() -> anyhow::Result<Passphrase> {
     };
     let bytes = std::fs::read(&file).map_err(|source| CustodyError::File { path: file.clone(), source })?;
     Passphrase::new(bytes).with_context(|| file.display().to_string())
+}
+
+/// Who writes notices, and where their readers turn.
+pub fn letterhead(checked: &Checked) -> Letterhead {
+    let portal = &checked.config.portal;
+    Letterhead {
+        service: portal.service_name.clone(),
+        operator: portal.operator_name.clone(),
+        phone: portal.support_phone.clone(),
+        hours: portal.support_hours.clone(),
+        url: checked.config.server.url.clone(),
+    }
 }
 
 /// Who sits at this shell, for the operation log: the name the environment gives, and the user id, which nobody can choose.

@@ -3,6 +3,7 @@
 
 mod commands;
 mod config;
+mod delivery;
 mod deployment;
 mod out;
 mod programs;
@@ -16,8 +17,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    api_key, audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init, renewal,
-    terminal, user,
+    api_key, audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init, notify,
+    renewal, terminal, user,
 };
 
 /// Many short-lived pieces, made on one thread and freed on another: the C library's allocator spends a tenth of a renewal on them.
@@ -78,6 +79,9 @@ enum Command {
     /// When programs renew: advise, list, withdraw.
     #[command(subcommand)]
     Renewal(renewal::Command),
+    /// Notices about ends of certificates: contacts, test, run, outbox, retry.
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// The operation log: list, verify.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -123,6 +127,7 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::Ca(command) => ca::run(command, config, out).await?,
         Command::Forecast(args) => forecast::run(args, config, out).await?,
         Command::Renewal(command) => renewal::run(command, config, out).await?,
+        Command::Notify(command) => return notify::run(command, config, out).await,
         Command::Audit(command) => return audit::run(command, config, out).await,
         Command::Config(command) => config_command::run(command, config, out)?,
         Command::Doctor => return doctor::run(config, out).await,

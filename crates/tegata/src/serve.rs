@@ -30,6 +30,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Checked, LogFormat, ServerNames};
+use crate::delivery::Courier;
 use crate::deployment;
 use crate::programs::Programs;
 use crate::system::{SystemClock, SystemEntropy};
@@ -77,6 +78,7 @@ pub struct Server {
     certificate: Arc<ServerCert>,
     listener: Listener,
     programs: Programs,
+    courier: Option<Courier>,
     operations: Listener,
     status: Option<(Listener, Speakers)>,
     metrics: PrometheusHandle,
@@ -102,6 +104,7 @@ impl Server {
         let speakers = status.as_ref().map(|(_, speakers)| speakers.clone());
         let feed = TrustFeed::start(authority.clone(), max_age, speakers).await?;
         let programs = Programs::bind(&checked, &authority, feed.trust()).await?;
+        let courier = Courier::new(&checked, &authority)?;
         let certificate = Arc::new(server_certificate(&checked, &authority, &settings.names()).await?);
         let tls = TlsSettings { allow_tls12: settings.allow_tls12.clone(), ..TlsSettings::default() };
         let front = TlsFront::new(tls, certificate.clone(), feed.trust().clone(), clock)?;
@@ -113,6 +116,7 @@ impl Server {
             certificate,
             listener,
             programs,
+            courier,
             operations,
             status,
             metrics,
@@ -188,6 +192,7 @@ impl Server {
         for (names, certificate) in self.programs.certificates() {
             background.push(keep(names, certificate));
         }
+        background.extend(self.courier.map(|courier| tokio::spawn(courier.run())));
         let others = self.programs.serve(&self.feed, web_state, &limits, &stopped);
         tracing::info!(address = %self.listener.local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);

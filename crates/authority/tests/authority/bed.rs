@@ -125,6 +125,11 @@ impl Bed {
         Store::open(database, OpenMode::Existing).await.expect("opens")
     }
 
+    /// Another node of the same deployment.
+    pub async fn another_node(&self) -> Authority {
+        open(self.folder.path(), &self.register, self.clock.clone(), false).await
+    }
+
     /// Opens the CA as another process would; the certificate that it would sign with.
     pub async fn open_once(&self) -> tegata_pki::issuer::IssuerCert {
         let database = Database::parse(self.register.setting(), self.folder.path()).expect("the testkit's own");

@@ -5,6 +5,7 @@ mod bed;
 mod checkpoints;
 mod crl;
 mod login;
+mod notify;
 mod ocsp;
 mod pickup;
 mod renewal;

@@ -92,10 +92,11 @@ async fn a_schema_of_a_newer_program_is_refused() {
     let path = file(&world);
     world.store.close().await;
     let newer = rusqlite::Connection::open(&path).expect("opened");
-    newer.execute("PRAGMA user_version = 99", []).expect("set");
+    newer.execute("PRAGMA user_version = 999", []).expect("set");
     newer.close().expect("closed");
-    let place = path.display().to_string();
-    assert_eq!(refused(&path, OpenMode::Existing).await, StoreError::SchemaTooNew { place, found: 99, known: 8 });
+    let said = refused(&path, OpenMode::Existing).await;
+    assert!(matches!(&said, StoreError::SchemaTooNew { found: 999, known: 1..999, .. }), "{said}");
+    assert!(said.to_string().contains(&path.display().to_string()));
 }
 
 #[tokio::test]

@@ -86,9 +86,9 @@ async fn what_is_wrong_with_a_server_has_a_name_of_its_own() {
     }
     register.execute("DROP TABLE notes").expect("dropped");
     Store::open(Database::Server(server(&place)), OpenMode::Create).await.expect("made").close().await;
-    register.execute("UPDATE tegata_schema SET version = 99").expect("set");
-    let newer = StoreError::SchemaTooNew { place: place.clone(), found: 99, known: 8 };
-    assert_eq!(refused(server(&place), OpenMode::Create).await, newer);
+    register.execute("UPDATE tegata_schema SET version = 999").expect("set");
+    let newer = refused(server(&place), OpenMode::Create).await;
+    assert!(matches!(&newer, StoreError::SchemaTooNew { found: 999, known: 1..999, .. }), "{newer}");
     assert!(newer.to_string().contains(name));
 }
 

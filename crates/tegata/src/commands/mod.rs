@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod enrollment;
 pub mod forecast;
 pub mod init;
+pub mod notify;
 mod policy;
 pub mod renewal;
 pub mod terminal;
