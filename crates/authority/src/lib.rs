@@ -7,6 +7,7 @@ mod bundle;
 mod calendar;
 mod enroll;
 mod error;
+mod facts;
 mod freshness;
 mod invite;
 mod issue;
@@ -131,6 +132,7 @@ struct Inner {
     on_disk: std::sync::atomic::AtomicBool,
     order_limit: pickup::OrderLimit,
     looked_at: notify::LookedAt,
+    seen: facts::Seen,
     /// Building a .p12 is work: never more than two at once, so that a storm of downloads does not keep others from logging in.
     sealing: tokio::sync::Semaphore,
 }
@@ -183,6 +185,7 @@ impl Authority {
             on_disk: std::sync::atomic::AtomicBool::new(false),
             order_limit: pickup::order_limit(),
             looked_at: notify::LookedAt::default(),
+            seen: facts::Seen::default(),
             sealing,
         }))
     }

@@ -19,7 +19,7 @@ use tegata_core::recovery::{
 };
 use tegata_core::renewal::{PermitError, recoverable, recovery_permit};
 use tegata_core::secret::Secret;
-use tegata_core::terminal::{Condition, Terminal};
+use tegata_core::terminal::{Condition, Facts, Terminal};
 use tegata_core::time::Timestamp;
 use tegata_pki::pkcs12::Format;
 use tegata_store::{RecoveryRow, StoreError, Tx};
@@ -44,6 +44,8 @@ pub struct TerminalView {
     pub until: Option<Timestamp>,
     /// The certificate of people's browsers that ends last, whatever it is worth.
     pub last: Option<CertRecord>,
+    /// What else is known of it.
+    pub facts: Facts,
 }
 
 /// Help that was just begun with a code.
@@ -130,10 +132,12 @@ impl Authority {
         for cert in reader.certificates_of_customer(scope, session.customer).await? {
             all.entry(cert.terminal).or_default().push(cert);
         }
+        let mut facts: HashMap<TerminalId, Facts> = reader.facts(scope, session.customer).await?.into_iter().collect();
         let view = |terminal: Terminal| {
+            let facts = facts.remove(&terminal.id).unwrap_or_default();
             let certificates = all.remove(&terminal.id).unwrap_or_default();
             let waits = certificates.iter().find(|cert| waiting.contains(&cert.id)).map(|cert| cert.id);
-            self.view(terminal, certificates, waits)
+            self.view((terminal, facts), certificates, waits)
         };
         let mut views: Vec<TerminalView> = terminals.into_iter().map(view).collect();
         views.sort_by_key(|view| (view.condition, view.until, view.terminal.client));
@@ -152,16 +156,22 @@ impl Authority {
         };
         let all = self.0.reader.certificates_of_terminal(scope, terminal.id).await?;
         let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
-        Ok(Some(self.view(terminal, all, waiting.map(|row| row.certificate.id))))
+        let facts = self.facts(&session.actor, &terminal).await?;
+        Ok(Some(self.view((terminal, facts), all, waiting.map(|row| row.certificate.id))))
     }
 
-    fn view(&self, terminal: Terminal, all: Vec<CertRecord>, waits: Option<CertificateId>) -> TerminalView {
+    fn view(
+        &self,
+        (terminal, facts): (Terminal, Facts),
+        all: Vec<CertRecord>,
+        waits: Option<CertificateId>,
+    ) -> TerminalView {
         let profile = &self.0.rules.terminal_profile;
         let (condition, until) = terminal.condition(&all, waits, (&profile.name, profile.renewal_window()), self.now());
         let all = self.of_browsers(all);
         let recoverable = recoverable(&terminal, (&all, waits)).is_ok();
         let last = all.into_iter().max_by_key(|cert| (cert.not_after, cert.id));
-        TerminalView { terminal, condition, recoverable, until, last }
+        TerminalView { terminal, condition, recoverable, until, last, facts }
     }
 
     /// The certificates that people's browsers show.

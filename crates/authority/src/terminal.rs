@@ -7,7 +7,7 @@ use tegata_core::cert::RevocationReason;
 use tegata_core::customer::check_name;
 use tegata_core::id::{Serial, TerminalId};
 use tegata_core::recovery::LONGEST_REASON;
-use tegata_core::terminal::Terminal;
+use tegata_core::terminal::{LONGEST_NOTE, Terminal};
 use tegata_store::{StoreError, Tx};
 
 use crate::{Authority, AuthorityError, about, where_one_sits};
@@ -27,6 +27,9 @@ pub enum TerminalError {
     /// The name cannot be used.
     #[error("a terminal's name has 1 to {LONGEST_NAME} characters")]
     Name,
+    /// What is written about it cannot be written down.
+    #[error("what is written about a terminal has at most {LONGEST_NOTE} characters, none of them invisible")]
+    Note,
     /// The reason is missing, or cannot be written down.
     #[error("a reason of 1 to {LONGEST_REASON} characters is needed")]
     Reason,

@@ -50,11 +50,12 @@ pub enum Action {
     NoticeWritten,
     NoticeTested,
     NoticeGivenUp,
+    TerminalDescribed,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 41] = [
+    pub const ALL: [(Self, &'static str); 42] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -96,6 +97,7 @@ impl Action {
         (Self::NoticeWritten, "notice.written"),
         (Self::NoticeTested, "notice.tested"),
         (Self::NoticeGivenUp, "notice.given-up"),
+        (Self::TerminalDescribed, "terminal.described"),
     ];
 
     /// Its word.

@@ -13,6 +13,7 @@ pub mod forecast;
 pub mod holiday;
 pub mod id;
 pub mod invitation;
+pub mod outlook;
 pub mod peer;
 pub mod profile;
 pub mod recovery;

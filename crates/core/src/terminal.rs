@@ -28,6 +28,27 @@ pub struct Terminal {
     pub deferred_on: Option<Date>,
 }
 
+/// The longest note about a terminal, in characters.
+pub const LONGEST_NOTE: usize = 40;
+
+/// What else is known of a terminal. Decides nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Where it stands, as its administrator wrote it; may be empty.
+    pub place: String,
+    /// What runs on it, as its administrator wrote it; may be empty.
+    pub system: String,
+    /// When it was here last, to the hour.
+    pub seen_at: Option<Timestamp>,
+    /// What its browser said at that time that runs on it.
+    pub seen_system: Option<String>,
+}
+
+/// Whether a visit is written down: once an hour is enough, and keeps visits cheap.
+pub fn is_news(written: Option<Timestamp>, now: Timestamp) -> bool {
+    written.is_none_or(|written| now.0.saturating_sub(written.0) >= 3600)
+}
+
 /// The distinguished name of a terminal: the same for all its certificates, for its whole life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -77,6 +98,24 @@ pub enum Condition {
 pub const SOON: Days = Days(30);
 
 impl Condition {
+    /// Every condition, those that need help first.
+    pub const ALL: [Self; 9] = [
+        Self::Expired,
+        Self::Revoked,
+        Self::EndsSoon,
+        Self::Due,
+        Self::Waiting,
+        Self::Fetched,
+        Self::InUse,
+        Self::Empty,
+        Self::Retired,
+    ];
+
+    /// From its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|condition| condition.as_str() == word)
+    }
+
     /// The word of each, in files and at the end of keys of words.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -189,6 +228,17 @@ mod tests {
         };
         let code = "103001".parse().expect("valid");
         assert_eq!(template.file_name(&code, &terminal), "103001_JP_u00000001_client001.p12");
+    }
+
+    #[test]
+    fn a_visit_is_written_down_once_an_hour() {
+        let check = |written: Option<i64>, now, expected| {
+            assert_eq!(is_news(written.map(Timestamp), Timestamp(now)), expected, "{written:?} {now}");
+        };
+        check(None, 0, true);
+        check(Some(0), 3599, false);
+        check(Some(0), 3600, true);
+        check(Some(5000), 0, false); // a clock that was put back
     }
 
     #[test]

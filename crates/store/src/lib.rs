@@ -15,6 +15,7 @@ mod customers;
 mod database;
 mod db;
 mod error;
+mod facts;
 mod forecast;
 mod identities;
 mod invitations;

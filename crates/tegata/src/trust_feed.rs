@@ -16,6 +16,7 @@ use tegata_core::id::IssuerId;
 use tegata_core::peer::Peer;
 use tegata_gateway::trust::{Trust, TrustSnapshot};
 use tegata_pki::issuer::IssuerCert;
+use tegata_web::system_of;
 use tokio::sync::{Mutex, watch};
 
 /// How soon a change made by another process (`tegata cert revoke`) reaches the gate.
@@ -141,8 +142,17 @@ async fn read(authority: &Authority, speakers: Option<&Speakers>) -> anyhow::Res
     Ok((snapshot, rows.version))
 }
 
-/// Middleware: a certificate of ours that is accepted and waits for its first use is in use from this request on, before any page is made.
+/// Middleware: a certificate of ours that is accepted and waits for its first use is in use from this request on, before any page is made. That
+/// its terminal was here is written down beside the request.
 pub async fn notice_first_use(State(feed): State<TrustFeed>, request: Request, next: Next) -> Response {
+    if let Some(cert) = request.extensions().get::<Peer>().and_then(Peer::credential) {
+        let (authority, cert, system) = (feed.0.authority.clone(), cert.clone(), system_of(request.headers()));
+        tokio::spawn(async move {
+            if let Err(error) = authority.saw(&cert, system).await {
+                tracing::debug!(%error, cert.serial = %cert.serial, "that a terminal was here could not be written down");
+            }
+        });
+    }
     if let Some(cert) = request.extensions().get::<Peer>().and_then(Peer::credential)
         && feed.trust().is_unused(cert)
     {

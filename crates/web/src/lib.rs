@@ -34,6 +34,7 @@ pub use api::ocsp::{StatusState, ca_certificate_path, status_routes, status_serv
 pub use api::orca::{OrcaState, orca_router, program_refusal};
 pub use health::{Health, HealthCheck, health_router};
 pub use policy::{BrowserPolicy, PolicyFile};
+pub use visit::system_of;
 
 /// What the pages are made from.
 pub struct WebState {
@@ -90,7 +91,7 @@ struct Endpoint {
 
 /// Every way in. The coverage test walks this list with every kind of visitor.
 fn endpoints() -> Vec<Endpoint> {
-    use admin::{api_keys, life, policy, recovery as help, terminals};
+    use admin::{api_keys, life, policy, proof, recovery as help, terminals};
     use portal::{bundle, check, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
     let mut all = vec![
@@ -118,6 +119,7 @@ fn endpoints() -> Vec<Endpoint> {
         entry("POST", "/admin/terminals/{client}/password", post(help::reveal)),
         entry("POST", "/admin/terminals/{client}/name", post(life::rename)),
         entry("POST", "/admin/terminals/{client}/end", post(life::end)),
+        entry("GET", "/admin/proof", get(proof::show)),
         entry("GET", "/admin/browser-policy", get(policy::show)),
         entry("GET", "/admin/browser-policy/{file}", get(policy::download)),
         entry("GET", "/admin/api-keys", get(api_keys::show)),

@@ -161,6 +161,22 @@ pub(crate) fn local_path(path: &str) -> &str {
     if plain && local && path.len() <= 500 { path } else { "/" }
 }
 
+/// What a browser says that runs on its terminal; programs say nothing that could be relied on.
+pub fn system_of(headers: &HeaderMap) -> Option<&'static str> {
+    let agent = text(headers, USER_AGENT.as_str());
+    let known = [
+        ("iPhone", "iOS"),
+        ("iPad", "iPadOS"),
+        ("Android", "Android"),
+        ("CrOS", "ChromeOS"),
+        ("Windows NT", "Windows"),
+        ("Macintosh", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let found = known.iter().find(|(part, _)| agent.contains(part)).map(|(_, system)| *system);
+    found.filter(|_| agent.starts_with("Mozilla/"))
+}
+
 /// 互換 for systems that are known to refuse 標準: Windows before 10, macOS, iOS and iPadOS; 標準 for everybody else.
 pub(crate) fn fitting_format(headers: &HeaderMap) -> Format {
     let platform = text(headers, "sec-ch-ua-platform").trim_matches('"');
@@ -229,6 +245,23 @@ mod tests {
         check("", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari", Format::Compat);
         check("\"Linux\"", "Mozilla/5.0 (X11; Linux x86_64) Chrome/142.0", Format::Standard);
         check("", "curl/8", Format::Standard);
+    }
+
+    #[test]
+    fn a_browser_says_what_runs_there_and_a_program_does_not() {
+        let check = |agent: &'static str, expected| {
+            let headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(agent))]);
+            assert_eq!(system_of(&headers), expected, "{agent}");
+        };
+        check("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/142.0", Some("Windows"));
+        check("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/142.0", Some("macOS"));
+        check("Mozilla/5.0 (Linux; Android 15; Pixel) Chrome/142.0 Mobile", Some("Android"));
+        check("Mozilla/5.0 (X11; CrOS x86_64) Chrome/142.0", Some("ChromeOS"));
+        check("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", Some("Linux"));
+        check("Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) Safari", Some("iPadOS"));
+        check("Mozilla/5.0 (Haiku)", None);
+        check("curl/8 (Linux)", None);
+        assert_eq!(system_of(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -244,6 +244,7 @@ async fn fill_terminal(tx: &mut Tx, of: u32, index: u8) -> Result<(), StoreError
     };
     tx.insert_recovery(&RecoveryRow { recovery, code_hash: Some(token(of, index)), helper: Some(id) }, NOW).await?;
     tx.insert_api_key(&new_api_key(of, index)).await?;
+    tx.saw_terminal((id, of_customer), NOW, Some("Linux")).await?;
     tx.record_failure("uketsuke", id, NOW).await?;
     tx.append_audit(&entry(of, index, "first")).await?;
     tx.append_audit(&entry(of, index, "second")).await?;

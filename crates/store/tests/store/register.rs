@@ -414,3 +414,38 @@ async fn a_terminal_has_one_recovery_that_is_bound_to_one_browser_and_ends() {
     });
     assert_eq!(unit.await, Ok((true, false)));
 }
+
+#[tokio::test]
+async fn what_is_noted_of_a_terminal_and_when_it_was_here_do_not_disturb_each_other() {
+    let world = filled().await;
+    let note = |place: &'static str, system: &'static str| {
+        world.store.write(move |tx| {
+            async move {
+                let terminal = tx.terminal(terminal(1, 0)).await?.ok_or(StoreError::NotFound { what: "terminal" })?;
+                tx.describe_terminal(&terminal, place, system).await
+            }
+            .boxed()
+        })
+    };
+    let saw = |at: i64, system: Option<&'static str>| {
+        let of = (terminal(1, 0), customer(1));
+        world.store.write(move |tx| async move { tx.saw_terminal(of, NOW.plus_seconds(at), system).await }.boxed())
+    };
+    let facts = async || world.reader.facts_of(system(), terminal(1, 0)).await.expect("read").expect("there");
+    note("1階受付", "Windows 11").await.expect("noted");
+    saw(3600, Some("Windows")).await.expect("noted");
+    let now = facts().await;
+    assert_eq!(
+        (now.place.as_str(), now.system.as_str(), now.seen_system.as_deref()),
+        ("1階受付", "Windows 11", Some("Windows"))
+    );
+    saw(60, Some("Android")).await.expect("an earlier visit, noted late");
+    saw(7200, None).await.expect("a program");
+    let now = facts().await;
+    assert_eq!((now.seen_at, now.seen_system.as_deref()), (Some(NOW.plus_seconds(7200)), Some("Windows")));
+    note("", "").await.expect("taken back");
+    let now = facts().await;
+    assert_eq!((now.place.as_str(), now.system.as_str(), now.seen_at), ("", "", Some(NOW.plus_seconds(7200))));
+    let other = world.reader.facts(system(), customer(2)).await.expect("read");
+    assert!(other.iter().all(|(_, facts)| facts.seen_at == Some(NOW)), "{other:?}");
+}

@@ -78,6 +78,11 @@ async fn owners(reader: &Reader, scope: Scope, ask: &Question) -> Vec<(Option<Cu
     let keys = reader.api_keys(scope, named).await.expect("read").into_iter();
     let key = reader.api_key(scope, &fixture::api_key(ask.customer, ask.index)).await.expect("read");
     owners.extend(keys.chain(key).map(|key| (Some(key.customer), key.terminal)));
+    let facts = reader.facts(scope, of).await.expect("read").into_iter();
+    owners.extend(facts.map(|(terminal, _)| (Some(of), Some(terminal))));
+    if reader.facts_of(scope, at).await.expect("read").is_some() {
+        owners.push((Some(of), Some(at)));
+    }
     let bundle = reader.open_bundle(scope, at, NOW).await.expect("read").map(|bundle| bundle.certificate);
     owners.extend(certificates.chain(bundle).map(|row| (Some(row.customer), Some(row.terminal))));
     if reader.certificate_der(scope, id).await.expect("read").is_some() {

@@ -1,4 +1,4 @@
-//! `tegata terminal add | invite | recover | rename | lost | retire | list | show | policy`
+//! `tegata terminal add | invite | recover | rename | describe | lost | retire | list | show | policy`
 
 use std::path::Path;
 
@@ -64,6 +64,20 @@ pub enum Command {
         /// The new name.
         #[arg(long)]
         name: String,
+    },
+    /// Note where a terminal stands and what runs on it, for lists.
+    #[command(
+        after_help = "Example:\n  tegata terminal describe u00000001/client0001 --place 受付 --system \"Windows 11\""
+    )]
+    Describe {
+        /// CUSTOMER/CLIENT such as u00000001/client0001, or its UUID.
+        terminal: TerminalName,
+        /// Where it stands; what was noted before stays when this is left out.
+        #[arg(long)]
+        place: Option<String>,
+        /// What runs on it; what was noted before stays when this is left out.
+        #[arg(long)]
+        system: Option<String>,
     },
     /// A terminal is lost or stolen: revoke all its certificates (key-compromise), end its logins and codes. Nobody but you can give it another.
     #[command(after_help = "Example:\n  tegata terminal lost u00000001/client0001 --reason \"stolen from the car\"")]
@@ -148,6 +162,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
         Command::Invite { terminal, minutes, approval } => invite(path, out, terminal, minutes, approval).await?,
         Command::Recover { terminal, reason, replace } => recover(path, out, terminal, (&reason, replace)).await?,
         Command::Rename { terminal, name } => rename(path, out, terminal, &name).await?,
+        Command::Describe { terminal, place, system } => describe(path, out, terminal, (place, system)).await?,
         Command::Lost { terminal, reason } => end(path, out, terminal, (&reason, true)).await?,
         Command::Retire { terminal, reason } => end(path, out, terminal, (&reason, false)).await?,
         Command::Policy(args) => super::policy::run(args, path, out).await?,
@@ -167,7 +182,14 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             for cert in &certificates {
                 text += &format!("  {}  until {}  {}\n", cert.serial, cert.not_after, super::cert::state(cert));
             }
+            let facts = reader.facts_of(actor.scope(), terminal.id).await?.unwrap_or_default();
+            let seen = facts.seen_at.map(|at| at.to_string());
+            text +=
+                &format!("  {} / {}, last seen {}\n", facts.place, facts.system, seen.as_deref().unwrap_or("never"));
             let mut whole = value(&terminal);
+            whole["place"] = json!(facts.place);
+            whole["system"] = json!(facts.system);
+            whole["seen_at"] = json!(seen);
             whole["certificates"] = certificates.iter().map(super::cert::value).collect();
             out.say(&text, &whole)?;
         }
@@ -208,6 +230,25 @@ async fn rename(path: &Path, out: Out, terminal: TerminalName, name: &str) -> an
     done.with_context(|| format!("{} keeps its name", before.name))?;
     let after = after?;
     Ok(out.say(&format!("{} is now called {}", before.name, after.name), &value(&after))?)
+}
+
+async fn describe(
+    path: &Path,
+    out: Out,
+    terminal: TerminalName,
+    (place, system): (Option<String>, Option<String>),
+) -> anyhow::Result<()> {
+    let (_, authority) = deployment::open(path).await?;
+    let (terminal, actor) = (terminal.find(authority.reader()).await?, deployment::operator());
+    let before = authority.facts(&actor, &terminal).await?;
+    let (place, system) = (place.unwrap_or(before.place), system.unwrap_or(before.system));
+    let done = authority.describe_terminal(&actor, &terminal, (&place, &system)).await;
+    authority.close().await;
+    done.with_context(|| format!("nothing was noted about {}", terminal.name))?;
+    let mut whole = value(&terminal);
+    whole["place"] = json!(place);
+    whole["system"] = json!(system);
+    Ok(out.say(&format!("{}: {place} / {system}", terminal.name), &whole)?)
 }
 
 /// Reports a terminal lost, or retires it.

@@ -100,6 +100,13 @@ fn a_terminals_life_is_told_by_commands_and_what_cannot_be_is_refused() {
     assert_eq!((made["number"].as_str(), made["code"].as_str().map(str::len)), (Some("1-1"), Some(9)), "{made}");
     refused(&mut bed.command(&["terminal", "recover", one, "--reason", " "]), &["reason of 1 to 200"]);
     assert_eq!(json(&["terminal", "rename", one, "--name", "会計"])["name"], "会計");
+    assert_eq!(json(&["terminal", "describe", one, "--place", "1階"])["place"], "1階");
+    json(&["terminal", "describe", one, "--system", "Windows 11"]);
+    let shown = json(&["terminal", "show", one]);
+    assert_eq!(
+        (&shown["place"], &shown["system"], &shown["seen_at"]),
+        (&"1階".into(), &"Windows 11".into(), &serde_json::Value::Null)
+    );
     let lost = json(&["terminal", "lost", one, "--reason", "stolen"]);
     assert_eq!(lost["revoked"].as_array().map(Vec::len), Some(1), "{lost}");
     refused(&mut bed.command(&["terminal", "recover", one, "--reason", "found"]), &["会計", "revoked"]);

@@ -8,7 +8,7 @@ admin-locked-out = { $count ->
    *[other] { $count } terminals have expired and cannot connect.
 }
 admin-safe-until = Every terminal that can connect now goes on until { $until } (Japan time).
-admin-search = Search by part of a name, terminal number or serial number
+admin-search = Search by part of a name, place, number, serial number or file name
 admin-search-button = Search
 admin-search-all = Show all
 admin-none = No terminal matches.

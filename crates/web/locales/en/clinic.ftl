@@ -23,3 +23,42 @@ policy-intune-how = An Intune that knows the templates (ADMX) of Chrome and Edge
 policy-intune-file = Configuration for Intune (.json)
 policy-works = See whether it works
 policy-works-how = Open the browser again and connect to this site: it is done when no question about a certificate appears. If it does, type chrome://policy (edge://policy in Edge) into the address bar and see whether AutoSelectCertificateForUrls is there.
+
+# List of terminals
+list-place = Place
+list-system = System
+list-seen = Last used
+list-found =
+    { $count ->
+        [one] { $count } terminal fits.
+       *[other] { $count } terminals fit.
+    }
+list-all-states = All
+list-before = 100 before
+list-after = 100 after
+list-place-hint = Such as "reception, ground floor"; may be left empty.
+list-system-hint = Such as "Windows 11"; may be left empty.
+list-system-seen = At its last connection it was "{ $system }".
+list-note-wrong = Place and system have at most 40 characters each.
+
+# Proof of validity
+proof-title = Proof of the certificates' validity
+proof-customer = Institution
+proof-service = Service
+proof-at = As of
+proof-promise = Until when does nothing stop?
+proof-stopped = These terminals cannot connect any more, because their certificate has expired:
+proof-until = Until { $until }, no terminal that connects now stops because of its certificate.
+proof-connecting =
+    { $count ->
+        [one] { $count } terminal can connect.
+       *[other] { $count } terminals can connect.
+    }
+proof-first = The first to end:
+proof-renew = Renewed by that day, they go on.
+proof-nothing = At present no terminal can connect.
+proof-never = Terminals that have never connected (the date above is not about them):
+proof-all = All terminals, except those out of service
+proof-log = Last row of the operation log: number { $number }, value to verify it by
+proof-sign = Checked on ____________________    by ________________________________
+proof-print = Print (or save as PDF)

@@ -64,3 +64,4 @@ log-action-contact-removed = Contact for notices removed
 log-action-notice-written = Notice about ends of certificates
 log-action-notice-tested = Test mail
 log-action-notice-given-up = Notice that could not be delivered
+log-action-terminal-described = Place or system of the terminal noted

@@ -23,3 +23,34 @@ policy-intune-how = Chrome と Edge の管理用テンプレート（ADMX）を�
 policy-intune-file = Intune 用の構成（.json）
 policy-works = うまくいったか確かめる
 policy-works-how = ブラウザーを開き直してこのサイトに接続し、証明書の選択の画面が出なければ完了です。出るときは、アドレス欄に chrome://policy（Edge では edge://policy）と入力し、AutoSelectCertificateForUrls が表示されているか確かめてください。
+
+# 端末一覧
+list-place = 置き場所
+list-system = OS
+list-seen = 最後の利用
+list-found = 該当する端末は{ $count }台です。
+list-all-states = すべて
+list-before = 前の100台
+list-after = 次の100台
+list-place-hint = 例：1階受付（空欄にもできます）
+list-system-hint = 例：Windows 11（空欄にもできます）
+list-system-seen = 前回の接続では「{ $system }」でした。
+list-note-wrong = 置き場所と OS は、それぞれ40文字以内で入力してください。
+
+# 期限の証明
+proof-title = 証明書の期限の証明
+proof-customer = 医療機関
+proof-service = サービス
+proof-at = 確認した日時
+proof-promise = いつまで止まりませんか
+proof-stopped = 期限切れなどで、すでに接続できない端末があります：
+proof-until = { $until } まで、今接続できる端末は、証明書の期限では止まりません。
+proof-connecting = 接続できる端末は{ $count }台です。
+proof-first = 最初に期限が来る端末：
+proof-renew = この日までに更新すれば、その後も止まりません。
+proof-nothing = 現在、接続できる端末はありません。
+proof-never = まだ一度も接続していない端末（上の期限には含みません）：
+proof-all = すべての端末（利用を終えたものを除く）
+proof-log = 操作ログの最後の行：{ $number }番、検証用の値
+proof-sign = 確認した日　　　　年　　月　　日　　　確認者　　　　　　　　　　　　　　印
+proof-print = 印刷する（PDF に保存する）

@@ -24,7 +24,12 @@ pub(crate) async fn rename(
     CheckedForm(fields): CheckedForm,
 ) -> Result<Response, Failure> {
     let view = find(&state, &login, &client).await?;
-    let done = state.authority.rename_terminal(&login.session.actor, &view.terminal, fields.text("name")).await;
+    let (actor, notes) = (&login.session.actor, (fields.text("place"), fields.text("system")));
+    // Notes first: when they cannot be written down, the name stays as it was, too.
+    let mut done = state.authority.describe_terminal(actor, &view.terminal, notes).await;
+    if done.is_ok() {
+        done = state.authority.rename_terminal(actor, &view.terminal, fields.text("name")).await;
+    }
     match done {
         Ok(()) => Ok(see_other(&path_of(&view))),
         Err(error) => {
@@ -63,6 +68,7 @@ fn words(error: TerminalError) -> Result<&'static str, Failure> {
     match error {
         TerminalError::Forbidden => Err(Failure::NotAdmin),
         TerminalError::InUse => Ok("admin-end-own"),
+        TerminalError::Note => Ok("list-note-wrong"),
         TerminalError::Name => Ok("admin-name-needed"),
         TerminalError::Reason => Ok("admin-reason-needed"),
         TerminalError::Retired => Ok("admin-end-already"),

@@ -3,7 +3,9 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod life;
+pub(crate) mod list;
 pub(crate) mod policy;
+pub(crate) mod proof;
 pub(crate) mod recovery;
 pub(crate) mod terminals;
 

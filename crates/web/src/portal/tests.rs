@@ -24,6 +24,7 @@ fn pages(lang: Lang) -> Vec<(String, String)> {
         admin::policy::tests::samples(lang),
         console::tests::samples(lang),
         admin::api_keys::tests::samples(lang),
+        admin::proof::tests::samples(lang),
         crate::error::tests::samples(lang),
     ]
     .concat()

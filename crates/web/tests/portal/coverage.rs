@@ -34,6 +34,7 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
     ("POST", "/admin/terminals/{client}/password", [403, 303, 403, 303, 403, 404]),
     ("POST", "/admin/terminals/{client}/name", [403, 303, 403, 303, 403, 422]),
     ("POST", "/admin/terminals/{client}/end", [403, 303, 403, 303, 403, 422]),
+    ("GET", "/admin/proof", [403, 303, 403, 303, 403, 200]),
     ("GET", "/admin/browser-policy", [403, 303, 403, 303, 403, 200]),
     ("GET", "/admin/browser-policy/{file}", [403, 303, 403, 303, 403, 200]),
     ("GET", "/admin/api-keys", [403, 303, 403, 303, 403, 200]),

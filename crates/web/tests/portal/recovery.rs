@@ -422,3 +422,36 @@ async fn a_terminal_is_called_what_its_administrator_says() {
     let renamed = logged(&place, &place.due, Action::TerminalRenamed).await;
     assert_eq!(renamed[0].2, "受付1 -> <b>会計</b>");
 }
+
+#[tokio::test]
+async fn where_a_terminal_stands_is_noted_and_found_and_when_it_was_here_is_said() {
+    let (place, mut admin) = expired().await;
+    admin.get("/admin/terminals/1").await;
+    let long = "長".repeat(41);
+    for wrong in [("place", long.as_str()), ("system", "x\u{202e}y")] {
+        let answer = admin.post("/admin/terminals/1/name", &[("name", "会計"), wrong]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert!(admin.get("/admin/terminals").await.text().contains("受付1"), "the name stays as well");
+    let noted = [("name", "受付1"), ("place", "1階 窓口"), ("system", "Windows 11")];
+    assert_eq!(admin.post("/admin/terminals/1/name", &noted).await.status, StatusCode::SEE_OTHER);
+    let described = logged(&place, &place.due, Action::TerminalDescribed).await;
+    assert_eq!(described[0].2, " /  -> 1階 窓口 / Windows 11");
+    assert!(logged(&place, &place.due, Action::TerminalRenamed).await.is_empty());
+    let found = admin.get("/admin/terminals?q=1%E9%9A%8E").await.text();
+    assert!(found.contains("/admin/terminals/1") && !found.contains("\"/admin/terminals/2\""));
+
+    let Presented::Ours(cert) = place.browser(&place.fresh).peer.presented else { panic!("ours") };
+    place.authority.saw(&cert, Some("Windows")).await.expect("noted");
+    place.authority.saw(&cert, Some("Android")).await.expect("within the hour");
+    let shown = admin.get("/admin/terminals/2").await;
+    assert!(shown.element("seen").contains("2027年2月1日"), "{}", shown.text());
+    assert!(shown.text().contains("「Windows」でした"));
+    let sheet = admin.get("/admin/proof").await.text();
+    assert!(sheet.contains("1階 窓口") && sheet.contains("id=\"log-head\""), "{sheet}");
+    place.clock.set(Timestamp::parse("2026-12-01").expect("valid"));
+    let mut stranger = place.browser(&place.other);
+    stranger.log_in(STRANGER).await;
+    let theirs = stranger.get("/admin/proof").await.text();
+    assert!(theirs.contains("薬局") && !theirs.contains("受付1") && !theirs.contains("1階"), "{theirs}");
+}
