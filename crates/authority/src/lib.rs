@@ -13,6 +13,7 @@ mod invite;
 mod issue;
 mod keypool;
 mod letter;
+mod log;
 mod login;
 mod notify;
 mod password;
@@ -33,6 +34,7 @@ pub mod export;
 pub mod jobs;
 pub mod ocsp;
 pub mod rollover;
+pub mod verification;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -59,6 +61,7 @@ pub use invite::{InviteError, NewInvitation};
 pub use issue::{IssueError, IssuingCa, ServerCertificate};
 pub use keypool::KeyPool;
 pub use letter::Letterhead;
+pub use log::LogFilter;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
 pub use notify::{MAIL, NewContact, NoticePlan, NotifyError, TEST, Undelivered};
 pub use pickup::{PickUp, PickUpError, PickUpRules};
@@ -128,6 +131,8 @@ struct Inner {
     code_limit: invite::CodeLimit,
     api_key_limit: invite::CodeLimit,
     recovery_limit: recover::TryLimit,
+    /// What the service found when it verified the operation log last.
+    verification: Mutex<Option<verification::Verification>>,
     /// Whether what was erased may still be in the journal on the disk.
     on_disk: std::sync::atomic::AtomicBool,
     order_limit: pickup::OrderLimit,
@@ -182,6 +187,7 @@ impl Authority {
             code_limit: invite::code_limit(),
             api_key_limit: invite::code_limit(),
             recovery_limit: recover::try_limit(),
+            verification: Mutex::default(),
             on_disk: std::sync::atomic::AtomicBool::new(false),
             order_limit: pickup::order_limit(),
             looked_at: notify::LookedAt::default(),

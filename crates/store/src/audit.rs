@@ -172,6 +172,10 @@ pub struct AuditFilter {
     pub serial: Option<Serial>,
     /// Of this kind: an action's word.
     pub action: Option<String>,
+    /// Of one of these kinds.
+    pub actions: Option<Vec<String>>,
+    /// By the person with this name.
+    pub person: Option<String>,
     /// Written at this instant or later.
     pub from: Option<Timestamp>,
     /// Written before this instant.
@@ -211,6 +215,14 @@ fn filtered(query: Query, filter: &AuditFilter) -> Query {
     }
     if let Some(action) = &filter.action {
         query = query.with(" AND action = ", action.as_str());
+    }
+    if let Some(actions) = &filter.actions {
+        query =
+            actions.iter().fold(query.text(" AND action IN (''"), |query, action| query.with(", ", action.as_str()));
+        query = query.text(")");
+    }
+    if let Some(person) = &filter.person {
+        query = query.text(" AND actor_kind = 'user'").with(" AND actor_name = ", person.as_str());
     }
     if let Some(from) = filter.from {
         query = query.with(" AND at >= ", from);

@@ -72,6 +72,8 @@ pub struct CertFilter {
     pub ending_from: Option<Timestamp>,
     /// Revoked, or not.
     pub revoked: Option<bool>,
+    /// That counted at some time from the first of these instants on, before the second.
+    pub held: Option<(Timestamp, Timestamp)>,
 }
 
 const SELECT: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, c.key_kind, \
@@ -206,6 +208,10 @@ impl Reader {
         }
         if let Some(time) = filter.ending_from {
             query = query.with(" AND c.not_after >= ", time);
+        }
+        if let Some((from, before)) = filter.held {
+            query = query.with(" AND c.issued_at < ", before).with(" AND c.not_before < ", before);
+            query = query.with(" AND c.not_after >= ", from).with(" AND COALESCE(c.revoked_at, c.not_after) >= ", from);
         }
         query = match filter.revoked {
             Some(true) => query.text(" AND c.revoked_at IS NOT NULL"),

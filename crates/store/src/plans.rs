@@ -71,6 +71,13 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
 
     let terminal = TerminalId(uuid::Uuid::from_u128(77));
     let scope = Actor::Terminal { terminal, customer: CustomerId::new(1).expect("valid") }.scope();
+    let administrator = Actor::User {
+        user: tegata_core::id::UserId(1),
+        name: "jimu".to_owned(),
+        role: tegata_core::access::Role::CustomerAdmin,
+        customer: CustomerId::new(1).expect("valid"),
+        terminal,
+    };
     let log = |scope| audit::listed(scope, &AuditFilter::default(), Some(9), 50);
     let questions = [
         certificates::within(certificates::by_fingerprint(Fingerprint([1; 32])), scope),
@@ -80,6 +87,7 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
         sessions::live([1; 32], NOW),
         log(scope),
         log(system),
+        log(administrator.scope()),
         trust::trust(NOW),
         status::issued(IssuerId(1), Serial::from_bytes([1; 16])),
     ];

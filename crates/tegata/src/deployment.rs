@@ -99,6 +99,18 @@ pub async fn checkpoints(checked: &Checked, store: Store, pass: &Passphrase) -> 
     Checkpoints::open(store, (&keys, pass), (clock, &SystemEntropy), audit.checkpoint_rules(), file).await
 }
 
+/// The lines of the configured file of checkpoints; none where none is configured, or it was not written yet.
+pub fn checkpoint_lines(checked: &Checked) -> anyhow::Result<Vec<String>> {
+    let Some(file) = checked.config.audit.checkpoint_file.as_ref().map(|file| checked.path(file)) else {
+        return Ok(Vec::new());
+    };
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| file.display().to_string()),
+    }
+}
+
 /// Configuration, register and CA in one go, for commands that change something.
 pub async fn open(path: &Path) -> anyhow::Result<(Checked, Authority)> {
     let checked = config(path)?;

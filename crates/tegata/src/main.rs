@@ -62,7 +62,7 @@ enum Command {
     /// Terminals: add, invite, recover, rename, lost, retire, list, show.
     #[command(subcommand)]
     Terminal(terminal::Command),
-    /// Certificates: issue, list, show, revoke.
+    /// Certificates: issue, list, held, show, revoke.
     #[command(subcommand)]
     Cert(cert::Command),
     /// Enrolment codes of terminals: list, approve, refuse (made by `tegata terminal invite`).

@@ -42,6 +42,9 @@ const SWEEP: Duration = Duration::from_secs(300);
 const STATUS_CHECK: Duration = Duration::from_secs(60);
 /// How often the operation log is looked at for rows that no checkpoint covers.
 const CHECKPOINT_CHECK: Duration = Duration::from_secs(20);
+/// When the operation log is verified for the first time, and how often after that.
+const FIRST_VERIFICATION: Duration = Duration::from_secs(20);
+const VERIFICATION: Duration = Duration::from_secs(86_400);
 /// How often the files of the server certificate are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
@@ -188,6 +191,7 @@ impl Server {
             tokio::spawn(keep_certificate(self.checked.clone(), self.authority.clone(), names, certificate))
         };
         let mut background = vec![jobs, sweeper, keep(settings.names(), self.certificate.clone())];
+        background.push(tokio::spawn(verify_the_log(self.checked.clone(), self.authority.clone())));
         background.extend(self.checkpoints.clone().map(|checkpoints| tokio::spawn(sign_the_log(checkpoints))));
         for (names, certificate) in self.programs.certificates() {
             background.push(keep(names, certificate));
@@ -224,7 +228,7 @@ impl Server {
     }
 
     fn health(&self) -> HealthCheck {
-        let feed = self.feed.clone();
+        let (feed, authority) = (self.feed.clone(), self.authority.clone());
         Arc::new(move || {
             let fresh = feed.trust().health(SystemClock.now()).is_fresh();
             let mut problems = Vec::new();
@@ -233,6 +237,9 @@ impl Server {
             }
             if !fresh {
                 problems.push("the list of revoked certificates is too old: nobody is let in".to_owned());
+            }
+            if authority.last_verification().is_some_and(|last| last.found.is_err()) {
+                problems.push("the operation log is not as it was written: run `tegata audit verify`".to_owned());
             }
             Health { ready: fresh, problems }
         })
@@ -308,6 +315,28 @@ async fn sign_the_log(checkpoints: Arc<Checkpoints>) {
             tracing::error!(error = said, "the operation log could not be signed; it is tried again");
         }
         complaint = said;
+    }
+}
+
+/// Verifies the operation log once a day; what is found is on the page of the log, in `/healthz`, and in the log of this process.
+async fn verify_the_log(checked: Checked, authority: Authority) {
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + FIRST_VERIFICATION, VERIFICATION);
+    loop {
+        ticks.tick().await;
+        let elsewhere = deployment::checkpoint_lines(&checked).unwrap_or_else(|error| {
+            tracing::error!(%error, "the file of checkpoints cannot be read; the operation log is verified without it");
+            Vec::new()
+        });
+        match authority.verify_log(&elsewhere).await.map(|last| last.found) {
+            Ok(Ok(_)) => metrics::gauge!("tegata_operation_log_intact").set(1.0),
+            Ok(Err(contradiction)) => {
+                metrics::gauge!("tegata_operation_log_intact").set(0.0);
+                tracing::error!(%contradiction, "the operation log is NOT as it was written");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the operation log could not be verified; it is tried again tomorrow")
+            }
+        }
     }
 }
 

@@ -49,6 +49,15 @@ fn decode(text: &[u8]) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A text as a value in an address (RFC 3986 section 2.1).
+pub(crate) fn encoded(text: &str) -> String {
+    let octet = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(octet).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +68,14 @@ mod tests {
         assert_eq!(form.text("user"), "受付");
         assert_eq!(form.text("password"), "a b+c");
         assert_eq!((form.text("empty"), form.text("flag"), form.text("other")), ("", "", ""));
+    }
+
+    #[test]
+    fn what_is_encoded_is_read_back() {
+        for text in ["受付 & 会計", "a+b=c%20?#", ""] {
+            let form = Fields::parse(format!("x={}", encoded(text)).as_bytes()).expect("valid");
+            assert_eq!(form.text("x"), text);
+        }
     }
 
     #[test]

@@ -213,6 +213,7 @@ mod tests {
             "admin-no-help-",
             "console-kind-",
             "log-action-",
+            "log-category-",
             "log-outcome-",
             "landing-",
             "month-",

@@ -113,6 +113,8 @@ fn endpoints() -> Vec<Endpoint> {
         entry("GET", "/admin", get(admin::front)),
         entry("GET", "/admin/terminals", get(terminals::show)),
         entry("GET", "/admin/terminals.csv", get(terminals::table)),
+        entry("GET", "/admin/log", get(admin::log::show)),
+        entry("GET", "/admin/log.csv", get(admin::log::table)),
         entry("GET", "/admin/terminals/{client}", get(help::show)),
         entry("POST", "/admin/terminals/{client}/recovery", post(help::begin)),
         entry("GET", "/admin/terminals/{client}/bundle.p12", get(help::download)),

@@ -248,6 +248,13 @@ async fn certificates_are_listed_by_filter_those_that_end_first_on_top() {
     let later = NOW.plus_seconds(1001);
     assert_eq!(list(CertFilter { ending_from: Some(later), ..all() }, 9).await, [7]);
     assert_eq!(list(CertFilter { ending_before: Some(later), ..all() }, 9).await, [1, 2, 3, 4, 5, 6]);
+    // From 600 seconds before NOW on, but issued at NOW: nobody held them before.
+    let held = |from: i64, before: i64| Some((NOW.plus_seconds(from), NOW.plus_seconds(before)));
+    assert_eq!(list(CertFilter { held: held(-500, 0), ..all() }, 9).await, []);
+    assert_eq!(list(CertFilter { held: held(-500, 1), ..all() }, 9).await, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(list(CertFilter { held: held(1, 2), ..all() }, 9).await, [2, 3, 4, 5, 6, 7], "the first one is revoked");
+    assert_eq!(list(CertFilter { held: held(1000, 1001), ..all() }, 9).await, [2, 3, 4, 5, 6, 7], "the last second");
+    assert_eq!(list(CertFilter { held: held(1001, 1002), ..all() }, 9).await, [7]);
     let newest_first = world.reader.certificates_of_terminal(system(), terminal(2, 2)).await.expect("read");
     assert_eq!(newest_first.iter().map(|cert| cert.id.0).collect::<Vec<_>>(), [7, 6]);
 }

@@ -1,4 +1,6 @@
-//! `tegata cert issue | list | show | revoke`
+//! `tegata cert issue | list | held | show | revoke`
+
+mod held;
 
 use std::path::{Path, PathBuf};
 
@@ -40,6 +42,9 @@ pub enum Command {
         #[arg(long, default_value_t = 1000)]
         limit: u32,
     },
+    /// Who held which certificate on a day: every certificate that counted on it, who had it made, and what became of it.
+    #[command(after_help = "Example:\n  tegata cert held --on 2026-11-24 --customer u00000001")]
+    Held(held::Args),
     /// Show one.
     Show {
         /// Its serial (32 hex digits) or SHA-256 fingerprint (64).
@@ -140,6 +145,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
     match command {
         Command::Issue(args) => hand_over(args, path, out).await,
         Command::List { terminal, expiring_before, limit } => list(terminal, expiring_before, limit, path, out).await,
+        Command::Held(args) => held::run(args, path, out).await,
         Command::Show { certificate } => show(&certificate, path, out).await,
         Command::Revoke { certificate, reason, dry_run } => revoke(&certificate, reason, dry_run, path, out).await,
     }

@@ -164,3 +164,26 @@ fn a_table_has_the_columns_of_the_ministry_and_no_formula() {
     let (_, none, _) = run(&mut bed.command(&["audit", "export", "--to", "2020-12-31"]));
     assert_eq!(none.lines().count(), 2, "a first and a last line: {none}");
 }
+
+#[test]
+fn who_held_which_certificate_on_a_day_is_told_with_who_had_it_made() {
+    let (bed, _) = deployment();
+    let out = bed.dir.join("handover");
+    let out = out.to_str().expect("ASCII");
+    let made = json(&mut bed.command(&["--json", "cert", "issue", "u00000001/client0001", "--out", out]));
+    let today = crate::bed::now().jst_date().to_string();
+    let held =
+        |day: &str, more: &[&str]| json(&mut bed.command(&[&["--json", "cert", "held", "--on", day], more].concat()));
+    let on = held(&today, &["--customer", "u00000001"]);
+    assert_eq!(on[0]["serial"], made["serial"], "{on}");
+    assert_eq!((on[0]["terminal"].as_str(), on[0]["name"].as_str()), (Some("u00000001/client0001"), Some("受付1")));
+    assert!(on[0]["made_by"].as_str().is_some_and(|who| who.starts_with("operator ")), "{on}");
+    assert_eq!(held("2026-01-01", &[]).as_array().map(Vec::len), Some(0), "nobody held one before it was made");
+    assert_eq!(held(&today, &["--customer", "u00000002"]).as_array().map(Vec::len), Some(0));
+    let serial = made["serial"].as_str().expect("a serial");
+    json(&mut bed.command(&["--json", "cert", "revoke", serial, "--reason", "superseded"]));
+    assert_ne!(held(&today, &[])[0]["revoked"], "", "on the day of its revocation it still counted for a while");
+    assert_eq!(held("2027-01-04", &[]).as_array().map(Vec::len), Some(0));
+    let (output, _, said) = run(&mut bed.command(&["cert", "held", "--on", "yesterday"]));
+    assert!(!output.status.success() && said.contains("2026-11-24"), "{said}");
+}

@@ -4,6 +4,7 @@
 pub(crate) mod api_keys;
 pub(crate) mod life;
 pub(crate) mod list;
+pub(crate) mod log;
 pub(crate) mod policy;
 pub(crate) mod proof;
 pub(crate) mod recovery;

@@ -59,12 +59,17 @@ fn log_page(f: Frame, rows: &[Row], paged: bool) -> LogPage {
     LogPage { rows: shown.iter().map(|row| line(f.lang, row)).collect(), older, paged, f }
 }
 
+/// An action in words; its own word where a later version wrote it.
+pub(crate) fn action_words(lang: Lang, word: &str) -> String {
+    let known = Action::parse(word).map(|action| lang.t(&format!("log-action-{}", key_part(action.as_str()))));
+    known.unwrap_or_else(|| word.to_owned())
+}
+
 fn line(lang: Lang, row: &Row) -> Line {
-    let action = Action::parse(&row.action).map(|action| lang.t(&format!("log-action-{}", key_part(action.as_str()))));
     Line {
         at: Moment::of(lang, row.at),
         who: who(lang, row),
-        action: action.unwrap_or_else(|| row.action.clone()),
+        action: action_words(lang, &row.action),
         refused: row.outcome == Outcome::Refused.as_str(),
         outcome: lang.t(if row.outcome == Outcome::Refused.as_str() {
             "log-outcome-refused"

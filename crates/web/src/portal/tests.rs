@@ -22,6 +22,7 @@ fn pages(lang: Lang) -> Vec<(String, String)> {
         admin::terminals::tests::samples(lang),
         admin::recovery::tests::samples(lang),
         admin::policy::tests::samples(lang),
+        admin::log::tests::samples(lang),
         console::tests::samples(lang),
         admin::api_keys::tests::samples(lang),
         admin::proof::tests::samples(lang),

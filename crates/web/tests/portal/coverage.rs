@@ -28,6 +28,8 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
     ("GET", "/admin", [403, 303, 403, 303, 403, 303]),
     ("GET", "/admin/terminals", [403, 303, 403, 303, 403, 200]),
     ("GET", "/admin/terminals.csv", [403, 303, 403, 303, 403, 200]),
+    ("GET", "/admin/log", [403, 303, 403, 303, 403, 200]),
+    ("GET", "/admin/log.csv", [403, 303, 403, 303, 403, 200]),
     ("GET", "/admin/terminals/{client}", [403, 303, 403, 303, 403, 200]),
     ("POST", "/admin/terminals/{client}/recovery", [403, 303, 403, 303, 403, 400]),
     ("GET", "/admin/terminals/{client}/bundle.p12", [403, 303, 403, 303, 403, 404]),

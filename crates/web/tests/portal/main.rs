@@ -6,6 +6,7 @@ mod coverage;
 mod deployment;
 mod est;
 mod forms;
+mod log;
 mod orca;
 mod recovery;
 mod walk;

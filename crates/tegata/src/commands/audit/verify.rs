@@ -1,18 +1,16 @@
 //! `tegata audit verify`: of the register, or of an exported file by itself.
 
-use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use futures_util::StreamExt;
 use serde_json::json;
 use tegata_authority::evidence::Evidence;
 use tegata_authority::export::{Checker, Report};
-use tegata_core::audit::Action;
+use tegata_authority::verification::{self, Verified};
 use tegata_pki::pem;
-use tegata_store::audit::{Head, Verifier};
+use tegata_store::audit::Head;
 
 use super::head_text;
 use crate::config::Checked;
@@ -79,60 +77,24 @@ async fn register(args: &Args, keys: Option<Vec<Vec<u8>>>, path: &Path, out: Out
     let checked = deployment::config(path)?;
     let store = deployment::register(&checked).await?;
     let (reader, scope) = (store.reader(), deployment::operator().scope());
-    let keys = match keys {
-        Some(keys) => keys,
-        None => reader.log_keys(scope).await?.into_iter().map(|key| key.spki).collect(),
-    };
-    // The checkpoints first: rows that are written meanwhile are no loss, checkpoints about rows not yet read would be one.
-    let mut lines = Vec::new();
-    while let page = reader.checkpoints(scope, i64::try_from(lines.len())?, 1000).await?
-        && !page.is_empty()
-    {
-        lines.extend(page.into_iter().map(|row| row.line));
-    }
-    let mut evidence = Vec::new();
-    for lines in [lines, elsewhere(&checked, args)?].iter().filter(|lines| !lines.is_empty()) {
-        match Evidence::read(lines.iter().map(String::as_str), &keys) {
-            Ok(read) => evidence.push(read),
-            Err(error) => return refuse(&error, out),
+    match verification::verify(&reader, scope, keys, &elsewhere(&checked, args)?, args.head).await? {
+        Ok(Verified { head, confirmed, evidence }) => {
+            let rows = u64::try_from(head.sequence).unwrap_or_default();
+            accept(&Report { whole: true, rows, head, confirmed }, evidence.as_ref(), out)
         }
+        Err(contradiction) => refuse(&contradiction, out),
     }
-    let known = evidence.iter().flat_map(Evidence::known).chain(args.head);
-    let known: BTreeMap<i64, [u8; 32]> = known.map(|head| (head.sequence, head.hash)).collect();
-    let mut verifiers: Vec<Verifier> = evidence.iter().map(|evidence| Verifier::new(evidence.known())).collect();
-    verifiers.push(Verifier::new(args.head));
-    let mut rows = reader.audit_all(scope);
-    let (mut begins, mut confirmed) = (false, 0);
-    while let Some(row) = rows.next().await {
-        let row = row?;
-        begins |= row.sequence == 1 && row.action == Action::AuthorityCreated.as_str();
-        confirmed += usize::from(known.get(&row.sequence) == Some(&row.hash));
-        if let Some(broken) = verifiers.iter_mut().find_map(|verifier| verifier.check(&row).err()) {
-            return refuse(&broken, out);
-        }
-    }
-    if !begins {
-        return refuse(&"it does not begin with the making of the CA", out);
-    }
-    let mut head = Head::EMPTY;
-    for verifier in verifiers {
-        match verifier.finish() {
-            Ok(end) => head = end,
-            Err(broken) => return refuse(&broken, out),
-        }
-    }
-    let rows = u64::try_from(head.sequence).unwrap_or_default();
-    let newest = evidence.iter().max_by_key(|evidence| evidence.last.rows);
-    accept(&Report { whole: true, rows, head, confirmed }, newest, out)
 }
 
 /// The lines of the file of checkpoints: the one that was named, or the configured one as far as it is there.
 fn elsewhere(checked: &Checked, args: &Args) -> anyhow::Result<Vec<String>> {
-    let configured = checked.config.audit.checkpoint_file.as_ref().map(|file| checked.path(file));
-    let configured = configured.filter(|file| file.exists());
-    let Some(file) = args.checkpoints.clone().or(configured) else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    Ok(text.lines().map(str::to_owned).collect())
+    match &args.checkpoints {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            Ok(text.lines().map(str::to_owned).collect())
+        }
+        None => deployment::checkpoint_lines(checked),
+    }
 }
 
 fn accept(report: &Report, evidence: Option<&Evidence>, out: Out) -> anyhow::Result<ExitCode> {
