@@ -1,6 +1,7 @@
 //! Registering customers, their people and their terminals. Operators only.
 
 use tegata_core::access::{Actor, Role};
+use tegata_core::api_key::ApiScope;
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::customer::{Customer, CustomerCode, CustomerKind, User, check_name};
 use tegata_core::id::{ClientNumber, CustomerId, ParseIdError, TerminalId};
@@ -33,6 +34,18 @@ pub enum EnrollError {
     /// The register refused: a duplicate, an unknown customer.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl EnrollError {
+    /// Whether what was to be registered is there already.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Duplicate { .. }))
+    }
+
+    /// Whether the customer is not there.
+    pub fn is_unknown_customer(&self) -> bool {
+        matches!(self, Self::Store(StoreError::UnknownCustomer(_)))
+    }
 }
 
 /// A person to register.
@@ -130,7 +143,10 @@ impl Authority {
         client: Option<ClientNumber>,
         name: &str,
     ) -> Result<Terminal, EnrollError> {
-        operator(actor)?;
+        let by_program = matches!(actor, Actor::Program(program) if program.is_the_operators(ApiScope::TerminalsAdd));
+        if !by_program {
+            operator(actor)?;
+        }
         check_name(name, crate::terminal::LONGEST_NAME)?;
         let id = TerminalId::from_random(random(&*self.0.entropy));
         let (actor, name, now) = (actor.clone(), name.to_owned(), self.now());

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tegata_core::access::{Actor, household};
+use tegata_core::api_key::ApiScope;
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::id::{KeyHash, TerminalId};
 use tegata_core::invitation::{APPROVAL_DAYS, Accepted, Approval, Code, Invitation, InvitationError};
@@ -61,7 +62,9 @@ impl Authority {
         minutes: u32,
         approval: bool,
     ) -> Result<NewInvitation, InviteError> {
-        if !matches!(actor, Actor::Operator { .. }) {
+        let by_program =
+            matches!(actor, Actor::Program(program) if program.is_the_operators(ApiScope::TerminalsInvite));
+        if !by_program && !matches!(actor, Actor::Operator { .. }) {
             return Err(InviteError::Forbidden);
         }
         if terminal.retired_at.is_some() {

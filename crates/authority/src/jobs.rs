@@ -46,6 +46,7 @@ impl Authority {
                 tx.forget_lapsed_invitations(now).await?;
                 tx.forget_lapsed_recoveries(now).await?;
                 crate::notify::forget(tx, now).await?;
+                tx.forget_api_requests(now).await?;
                 Ok::<_, StoreError>(erased)
             })
         });

@@ -3,8 +3,10 @@
 
 mod advise;
 mod api_key;
+mod api_request;
 mod bundle;
 mod calendar;
+mod directory;
 mod enroll;
 mod error;
 mod facts;
@@ -53,6 +55,7 @@ use tegata_store::{IdentityRow, Reader, Store};
 
 pub use advise::{AdviseError, RenewalInfo};
 pub use api_key::{CheckApiKeyError, KeepApiKeyError, MadeApiKey, NewApiKey};
+pub use api_request::{Repeat, UnderWay};
 pub use bundle::{BundleError, BundleFile};
 pub use enroll::{EnrollError, NewUser};
 pub use error::AuthorityError;
@@ -130,6 +133,7 @@ struct Inner {
     login_turns: Turns,
     code_limit: invite::CodeLimit,
     api_key_limit: invite::CodeLimit,
+    requests: api_request::AllUnderWay,
     recovery_limit: recover::TryLimit,
     /// What the service found when it verified the operation log last.
     verification: Mutex<Option<verification::Verification>>,
@@ -186,6 +190,7 @@ impl Authority {
             login_turns,
             code_limit: invite::code_limit(),
             api_key_limit: invite::code_limit(),
+            requests: api_request::AllUnderWay::default(),
             recovery_limit: recover::try_limit(),
             verification: Mutex::default(),
             on_disk: std::sync::atomic::AtomicBool::new(false),

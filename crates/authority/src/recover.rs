@@ -160,7 +160,7 @@ impl Authority {
         Ok(Some(self.view((terminal, facts), all, waiting.map(|row| row.certificate.id))))
     }
 
-    fn view(
+    pub(crate) fn view(
         &self,
         (terminal, facts): (Terminal, Facts),
         all: Vec<CertRecord>,

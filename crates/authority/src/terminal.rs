@@ -105,7 +105,12 @@ impl Authority {
         if !administers(actor, terminal.customer) {
             return Err(TerminalError::Forbidden);
         }
-        if matches!(actor, Actor::User { terminal: at, .. } if *at == terminal.id) {
+        let sits_at = match actor {
+            Actor::User { terminal, .. } => Some(*terminal),
+            Actor::Program(program) => Some(program.terminal),
+            _ => None,
+        };
+        if sits_at == Some(terminal.id) {
             return Err(TerminalError::InUse);
         }
         let reason = reason.trim();

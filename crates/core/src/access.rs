@@ -98,7 +98,7 @@ pub enum Actor {
         customer: CustomerId,
     },
     /// A program that showed an API key beside its terminal's certificate.
-    Program(Program),
+    Program(Box<Program>),
     /// A person with a shell on the server.
     Operator {
         /// The account's name.
@@ -130,7 +130,8 @@ impl Actor {
     pub fn name(&self) -> &str {
         match self {
             Self::Visitor | Self::Terminal { .. } | Self::Recovered { .. } => "",
-            Self::User { name, .. } | Self::Operator { name } | Self::Program(Program { name, .. }) => name,
+            Self::User { name, .. } | Self::Operator { name } => name,
+            Self::Program(program) => &program.name,
             Self::System { job } => job,
         }
     }
@@ -150,10 +151,10 @@ impl Actor {
             | Self::User { role: Role::TerminalUser, terminal, customer, .. } => {
                 Reach::Terminal { terminal: *terminal, customer: *customer }
             }
-            Self::Program(Program { reach: ApiReach::Customer, customer, .. }) => Reach::Customer(*customer),
-            Self::Program(Program { reach: ApiReach::Everything, customer, terminal, .. }) => {
-                Reach::Everybody { terminal: *terminal, customer: *customer }
-            }
+            Self::Program(program) => match program.reach {
+                ApiReach::Customer => Reach::Customer(program.customer),
+                ApiReach::Everything => Reach::Everybody { terminal: program.terminal, customer: program.customer },
+            },
             Self::Operator { .. } | Self::System { .. } => Reach::Everything,
         })
     }

@@ -259,6 +259,20 @@ pub enum ApiKeyError {
     OtherCertificate,
 }
 
+/// For how long what a program asked for is known, so that asking again does nothing again: a day.
+pub const LASTING_SECONDS: i64 = 86_400;
+
+/// A request of a program that changes something and may come twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What the program calls it.
+    pub name: String,
+    /// SHA-256 of what is asked for.
+    pub hash: [u8; 32],
+    /// Chance: tells this attempt at it from others that run beside it.
+    pub attempt: [u8; 32],
+}
+
 /// A program whose certificate and key were accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -274,6 +288,15 @@ pub struct Program {
     pub reach: ApiReach,
     /// What it may do.
     pub scopes: ApiScopes,
+    /// The request that it acts by, which is marked as carried out with whatever is done.
+    pub request: Option<Request>,
+}
+
+impl Program {
+    /// Whether it reaches everything and its key is good for this: for what neither a customer's key nor a person of a customer may do.
+    pub fn is_the_operators(&self, scope: ApiScope) -> bool {
+        self.reach == ApiReach::Everything && self.scopes.has(scope)
+    }
 }
 
 impl ApiKey {
@@ -299,7 +322,15 @@ impl ApiKey {
             return Err(ApiKeyError::Expired);
         }
         let name = format!("{} ({})", self.name, self.id);
-        Ok(Program { key: self.id.clone(), name, customer, terminal, reach: self.reach, scopes: self.scopes.clone() })
+        Ok(Program {
+            key: self.id.clone(),
+            name,
+            customer,
+            terminal,
+            reach: self.reach,
+            scopes: self.scopes.clone(),
+            request: None,
+        })
     }
 }
 
@@ -389,7 +420,7 @@ mod tests {
     fn a_program_may_what_its_scopes_say_as_far_as_its_key_reaches() {
         let program = |words, reach| {
             let key = ApiKey { scopes: ApiScopes::parse(words).expect("scopes"), reach, ..key(None) };
-            Actor::Program(key.accept((customer(1), terminal(1)), Timestamp(0)).expect("counts"))
+            Actor::Program(Box::new(key.accept((customer(1), terminal(1)), Timestamp(0)).expect("counts")))
         };
         let can = |actor: &Actor, privilege| {
             (may(actor, privilege, customer(1)), may(actor, privilege, customer(2)), may_everywhere(actor, privilege))
@@ -415,7 +446,8 @@ mod tests {
             terminal: terminal(1),
         };
         let operator = Actor::Operator { name: "root".into() };
-        let program = Actor::Program(key(None).accept((customer(1), terminal(1)), Timestamp(0)).expect("counts"));
+        let program =
+            Actor::Program(Box::new(key(None).accept((customer(1), terminal(1)), Timestamp(0)).expect("counts")));
         let own =
             |actor: &Actor, reach| (may_keep_keys(actor, customer(1), reach), may_keep_keys(actor, customer(2), reach));
         assert_eq!(own(&operator, ApiReach::Everything), (true, true));

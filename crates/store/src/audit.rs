@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _, try_unfold};
-use tegata_core::access::{Reach, Scope};
+use tegata_core::access::{Actor, Reach, Scope};
 use tegata_core::audit::{Entry, Row};
 use tegata_core::id::{CustomerId, Serial, TerminalId};
 use tegata_core::time::Timestamp;
@@ -351,6 +351,12 @@ impl Tx {
         .bind(row.hash);
         self.execute(query).await?;
         self.head = Some(head);
+        // Whatever a program has done is in the log, so a request of its is marked as carried out exactly when it was.
+        if let Actor::Program(program) = &entry.actor
+            && let Some(request) = &program.request
+        {
+            self.mark_api_request(program, request, entry.at).await?;
+        }
         Ok(head)
     }
 }

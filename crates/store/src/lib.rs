@@ -6,6 +6,7 @@
 
 mod advice;
 mod api_keys;
+mod api_requests;
 pub mod audit;
 mod bundles;
 mod certificates;
@@ -38,6 +39,7 @@ mod writer;
 
 pub use advice::{AdviceRow, Audience};
 pub use api_keys::ApiKeyRow;
+pub use api_requests::ApiRequestRow;
 pub use audit::AuditFilter;
 pub use bundles::{BundleRow, ErasedBundle, NewBundle};
 pub use certificates::{CertFilter, KeyGuard, NewCertificate};

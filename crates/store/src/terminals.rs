@@ -48,6 +48,26 @@ fn within(query: Query, scope: Scope) -> Query {
     query.within(scope, " AND id = ", " AND customer_id = ")
 }
 
+pub(crate) fn paged(
+    scope: Scope,
+    (customer, scrap): (Option<CustomerId>, &str),
+    after: Option<(CustomerId, ClientNumber)>,
+    limit: u32,
+) -> Query {
+    let mut query = Query::new(SELECT);
+    if let Some(customer) = customer {
+        query = query.with(" AND customer_id = ", customer);
+    }
+    if !scrap.is_empty() {
+        let literal = scrap.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+        query = query.with(" AND LOWER(name) LIKE LOWER(", format!("%{literal}%")).text(") ESCAPE '!'");
+    }
+    if let Some((customer, client)) = after {
+        query = query.with(" AND (customer_id, client_number) > (", customer).with(", ", client.number()).text(")");
+    }
+    within(query, scope).with(" ORDER BY customer_id, client_number LIMIT ", limit)
+}
+
 impl Reader {
     /// One terminal.
     pub async fn terminal(&self, scope: Scope, id: TerminalId) -> Result<Option<Terminal>, StoreError> {
@@ -61,6 +81,18 @@ impl Reader {
             None => Query::new(SELECT),
         };
         self.all(within(query, scope).text(" ORDER BY customer_id, client_number"), terminal).await
+    }
+
+    /// Terminals after a place, by customer and number, at most `limit`: of one customer if one is named, those whose name has `scrap` in it
+    /// (small and capital letters of ASCII are one).
+    pub async fn terminals_after(
+        &self,
+        scope: Scope,
+        (customer, scrap): (Option<CustomerId>, &str),
+        after: Option<(CustomerId, ClientNumber)>,
+        limit: u32,
+    ) -> Result<Vec<Terminal>, StoreError> {
+        self.all(paged(scope, (customer, scrap), after, limit), terminal).await
     }
 
     /// The terminal of a customer with this number.

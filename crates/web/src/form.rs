@@ -18,6 +18,11 @@ impl Fields {
         fields.collect::<Option<_>>().map(Self)
     }
 
+    /// The names, in the order they came.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The first value of that name; empty where there is none.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.expose())

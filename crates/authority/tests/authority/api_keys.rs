@@ -37,7 +37,7 @@ async fn a_key_counts_beside_a_certificate_of_its_customer_and_of_no_other() {
     let made = bed.authority.make_api_key(&operator(), new(&bed.sunny)).await.expect("made");
     let program = check(&bed, &own, &made).await.expect("counts");
     assert_eq!((program.customer, program.terminal), (bed.sunny.id, reception.id));
-    assert_eq!(Actor::Program(program).scope().reach(), Reach::Customer(bed.sunny.id));
+    assert_eq!(Actor::Program(Box::new(program)).scope().reach(), Reach::Customer(bed.sunny.id));
     let refused = check(&bed, &other, &made).await;
     assert!(matches!(refused, Err(CheckApiKeyError::Refused(ApiKeyError::OtherCertificate))), "{refused:?}");
 

@@ -3,7 +3,10 @@
 pub(crate) mod crl;
 pub(crate) mod est;
 pub(crate) mod ocsp;
+mod openapi;
+mod operation;
 pub(crate) mod orca;
+mod order;
 pub(crate) mod problem;
 mod program;
 mod published;

@@ -66,12 +66,27 @@ pub(crate) enum Code {
     ApiKeyElsewhere,
     ScopeMissing,
     NoSuchTerminal,
+    NoSuchSerial,
+    NotAcceptable,
+    BadQuery,
+    NoSuchCustomer,
+    Taken,
+    Unusable,
+    InUse,
+    AlreadyRetired,
+    NotRecoverable,
+    CodeTyped,
+    AlreadyRevoked,
+    NoIdempotencyKey,
+    BadBody,
+    KeyReused,
+    Unanswered,
     Internal,
 }
 
 impl Code {
     /// Every kind with its word and its status.
-    const ALL: [(Self, &'static str, StatusCode); 42] = [
+    const ALL: [(Self, &'static str, StatusCode); 57] = [
         (Self::NoCertificate, "no-certificate", StatusCode::UNAUTHORIZED),
         (Self::Foreign, "foreign-certificate", StatusCode::FORBIDDEN),
         (Self::Expired, "expired-certificate", StatusCode::FORBIDDEN),
@@ -113,8 +128,33 @@ impl Code {
         (Self::ApiKeyElsewhere, "api-key-elsewhere", StatusCode::FORBIDDEN),
         (Self::ScopeMissing, "scope-missing", StatusCode::FORBIDDEN),
         (Self::NoSuchTerminal, "no-such-terminal", StatusCode::NOT_FOUND),
+        (Self::NoSuchSerial, "no-such-serial", StatusCode::NOT_FOUND),
+        (Self::NotAcceptable, "not-acceptable", StatusCode::NOT_ACCEPTABLE),
+        (Self::BadQuery, "bad-query", StatusCode::BAD_REQUEST),
+        (Self::NoSuchCustomer, "no-such-customer", StatusCode::NOT_FOUND),
+        (Self::Taken, "number-taken", StatusCode::CONFLICT),
+        (Self::Unusable, "unusable-value", StatusCode::UNPROCESSABLE_ENTITY),
+        (Self::InUse, "own-terminal", StatusCode::CONFLICT),
+        (Self::AlreadyRetired, "already-retired", StatusCode::CONFLICT),
+        (Self::NotRecoverable, "not-recoverable", StatusCode::CONFLICT),
+        (Self::CodeTyped, "code-typed", StatusCode::CONFLICT),
+        (Self::AlreadyRevoked, "already-revoked", StatusCode::CONFLICT),
+        (Self::NoIdempotencyKey, "no-idempotency-key", StatusCode::BAD_REQUEST),
+        (Self::BadBody, "bad-body", StatusCode::BAD_REQUEST),
+        (Self::KeyReused, "idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY),
+        (Self::Unanswered, "request-unanswered", StatusCode::CONFLICT),
         (Self::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR),
     ];
+
+    /// Its word.
+    pub(super) fn word(self) -> &'static str {
+        self.entry().0
+    }
+
+    /// The status of its answers.
+    pub(super) fn status(self) -> StatusCode {
+        self.entry().1
+    }
 
     fn entry(self) -> (&'static str, StatusCode) {
         let found = Self::ALL.iter().find(|(code, ..)| *code == self);
@@ -197,8 +237,14 @@ impl From<ProgramError> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.code.entry().1
+    }
+
+    /// The document itself.
+    pub(crate) fn document(&self) -> String {
         let (word, status) = self.code.entry();
         let body = serde_json::json!({
             "type": "about:blank",
@@ -208,8 +254,16 @@ impl IntoResponse for Problem {
             "code": word,
             "detail": self.detail,
         });
+        body.to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (word, status) = self.code.entry();
+        let body = self.document();
         metrics::counter!("tegata_api_failures_total", "code" => word).increment(1);
-        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

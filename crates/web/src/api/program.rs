@@ -11,10 +11,11 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use tegata_authority::{CheckApiKeyError, Identity};
 use tegata_core::access::Actor;
-use tegata_core::api_key::{ApiKey, ApiKeyError, ApiScope, Program};
+use tegata_core::api_key::{ApiKey, ApiKeyError, Program};
 use tegata_core::peer::{Peer, PeerCert, PeerState, Presented};
 use tegata_core::secret::Secret;
 
+use super::operation::{Needs, Rules};
 use super::problem::{Code, Problem};
 use crate::Shared;
 
@@ -53,13 +54,20 @@ pub(crate) struct Caller {
 impl Caller {
     /// As whom it acts.
     pub(crate) fn actor(&self) -> Actor {
-        Actor::Program(self.program.clone())
+        Actor::Program(Box::new(self.program.clone()))
     }
 
-    /// Whether its key is good for this.
-    pub(crate) fn may(&self, scope: ApiScope) -> Result<(), Problem> {
-        let words = || Problem::new(Code::ScopeMissing, format!("this needs an API key with the scope {scope}"));
-        self.program.scopes.has(scope).then_some(()).ok_or_else(words)
+    /// Whether its key is good for what the operation needs; one that is described as needing no key has no caller.
+    fn may(&self, needs: Option<Needs>) -> Result<(), Problem> {
+        let missing = |scope| Problem::new(Code::ScopeMissing, format!("this needs an API key with the scope {scope}"));
+        match needs {
+            Some(Needs::Key) => Ok(()),
+            Some(Needs::Scope(scope)) => self.program.scopes.has(scope).then_some(()).ok_or_else(|| missing(scope)),
+            Some(Needs::Nothing | Needs::Certificate) | None => Err(Problem::internal(
+                "checking a key",
+                &std::io::Error::other("an operation that is described as open"),
+            )),
+        }
     }
 }
 
@@ -83,7 +91,9 @@ impl FromRequestParts<Shared> for Caller {
         let from = parts.extensions.get::<SocketAddr>().map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip);
         let checked = check(state, &terminal.identity, (&user, &password), from).await;
         let (program, key) = checked?;
-        Ok(Self { program, key })
+        let caller = Self { program, key };
+        caller.may(parts.extensions.get::<Rules>().map(|rules| rules.needs))?;
+        Ok(caller)
     }
 }
 

@@ -77,7 +77,21 @@ const PROGRAMS: &[(&str, &str, [u16; 6])] = &[
     ("GET", "/.well-known/est/renewal-info/{certificate}", [401, 403, 200, 404, 404, 200]),
     ("GET", "/api/v1/certificate", [401, 403, 200, 200, 200, 200]),
     ("GET", "/api/v1/api-key", [401, 403, 401, 401, 401, 403]),
+    ("GET", "/api/v1/openapi.json", [200, 200, 200, 200, 200, 200]),
+    ("GET", "/api/v1/terminals", [401, 403, 401, 401, 401, 403]),
     ("GET", "/api/v1/terminals/{terminal}", [401, 403, 401, 401, 401, 403]),
+    ("GET", "/api/v1/terminals/{terminal}/certificates", [401, 403, 401, 401, 401, 403]),
+    ("GET", "/api/v1/certificates/{serial}", [401, 403, 401, 401, 401, 403]),
+    ("GET", "/api/v1/customers", [401, 403, 401, 401, 401, 403]),
+    ("GET", "/api/v1/log", [401, 403, 401, 401, 401, 403]),
+    ("GET", "/api/v1/forecast", [401, 403, 401, 401, 401, 403]),
+    ("POST", "/api/v1/terminals", [401, 403, 401, 401, 401, 403]),
+    ("PATCH", "/api/v1/terminals/{terminal}", [401, 403, 401, 401, 401, 403]),
+    ("POST", "/api/v1/terminals/{terminal}/lost", [401, 403, 401, 401, 401, 403]),
+    ("POST", "/api/v1/terminals/{terminal}/retire", [401, 403, 401, 401, 401, 403]),
+    ("POST", "/api/v1/terminals/{terminal}/recovery-code", [401, 403, 401, 401, 401, 403]),
+    ("POST", "/api/v1/terminals/{terminal}/invitation", [401, 403, 401, 401, 401, 403]),
+    ("POST", "/api/v1/certificates/{serial}/revoke", [401, 403, 401, 401, 401, 403]),
 ];
 
 #[tokio::test]
@@ -98,6 +112,10 @@ async fn every_way_for_programs_answers_every_program_as_the_table_says() {
             let name = format!("{method} {path} {who}");
             let answer = match method {
                 "GET" => program.get(&path.replace("{certificate}", &named(&place, &place.due))).await,
+                method if path.starts_with("/api/v1/") => {
+                    let headers = [("content-type", "application/json"), ("idempotency-key", "once")];
+                    program.send(method.parse().expect("a method"), path, Some(b"{}".to_vec()), &headers).await
+                }
                 _ => enroll(&mut program, path, &for_names_of(&place, &key, &place.due, Purpose::Client).await).await,
             };
             assert_eq!(answer.status, expected[column], "{name}: {}", answer.text());

@@ -1,6 +1,7 @@
 //! The whole portal over a real register and a real CA in a temporary folder. Only TLS is left out: the tests put into each request what
 //! the listener would.
 
+mod acts;
 mod api;
 mod coverage;
 mod deployment;
