@@ -13,7 +13,7 @@ use tegata_core::secret::{Entropy, Secret, random};
 
 const FORMAT: &str = "tegata-sealed-1";
 /// 64 MiB and three passes: the second recommended choice of RFC 9106 section 4; about 0.15 s here, once per start and key.
-const COST: Cost = Cost { memory_kib: 65_536, passes: 3, lanes: 1 };
+pub(crate) const COST: Cost = Cost { memory_kib: 65_536, passes: 3, lanes: 1 };
 const SALT_BYTES: usize = 16;
 
 /// The secrets that are sealed, each with its file name.
@@ -89,7 +89,7 @@ pub enum CustodyError {
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct Cost {
+pub(crate) struct Cost {
     memory_kib: u32,
     passes: u32,
     lanes: u32,
@@ -178,7 +178,7 @@ fn broken(path: &Path, reason: &str) -> CustodyError {
 }
 
 /// The key-encryption key. A file that asks for absurd work is refused before it is done.
-fn derive(path: &Path, pass: &Passphrase, salt: &[u8], cost: Cost) -> Result<LessSafeKey, CustodyError> {
+pub(crate) fn derive(path: &Path, pass: &Passphrase, salt: &[u8], cost: Cost) -> Result<LessSafeKey, CustodyError> {
     if cost.memory_kib > 1_048_576 || cost.passes > 64 || cost.lanes > 16 {
         return Err(broken(path, "its Argon2id cost is absurd"));
     }

@@ -26,6 +26,7 @@ mod renew;
 mod revoke;
 mod terminal;
 
+pub mod backup;
 pub mod ceremony;
 pub mod checkpoint;
 pub mod crl;

@@ -41,6 +41,8 @@ pub enum Action {
     TerminalLost,
     LogKeyMade,
     LogKeyReplaced,
+    BackupMade,
+    BackupRestored,
     ApiKeyMade,
     ApiKeyRotated,
     ApiKeyRevoked,
@@ -55,7 +57,7 @@ pub enum Action {
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 42] = [
+    pub const ALL: [(Self, &'static str); 44] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -88,6 +90,8 @@ impl Action {
         (Self::TerminalLost, "terminal.lost"),
         (Self::LogKeyMade, "audit.key-made"),
         (Self::LogKeyReplaced, "audit.key-replaced"),
+        (Self::BackupMade, "backup.made"),
+        (Self::BackupRestored, "backup.restored"),
         (Self::ApiKeyMade, "api-key.made"),
         (Self::ApiKeyRotated, "api-key.rotated"),
         (Self::ApiKeyRevoked, "api-key.revoked"),

@@ -12,12 +12,14 @@ use std::borrow::Cow;
 
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, Row as _};
-use tegata_core::access::{Reach, Scope};
+use tegata_core::access::{Actor, Reach, Scope};
 use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId, UserId};
 use tegata_core::time::Timestamp;
 
 use crate::database::Database;
 use crate::error::StoreError;
+use crate::reader::Reader;
+use crate::snapshot::Snapshot;
 
 pub(crate) use postgres::{check_address, is_exposed};
 
@@ -416,6 +418,18 @@ impl Location {
             Self::Sqlite(place) => place.connect(false).map(Conn::Sqlite),
             Self::Postgres(place) => place.connect().await.map(Conn::Postgres),
         }
+    }
+
+    /// A copy of the whole, where it is a file, and the end of the log in it.
+    pub(crate) async fn snapshot(&self, reader: &Reader) -> Result<Snapshot, StoreError> {
+        let Self::Sqlite(place) = self else {
+            let head = reader.audit_head(Actor::System { job: "backup" }.scope()).await?;
+            return Ok(Snapshot { database: None, head });
+        };
+        let place = place.clone();
+        let copied = tokio::task::spawn_blocking(move || place.snapshot()).await;
+        let (database, head) = copied.map_err(|error| StoreError::Engine(error.to_string()))??;
+        Ok(Snapshot { database: Some(database), head })
     }
 
     /// What reads, and what notices that something is new.

@@ -27,6 +27,11 @@ impl Reader {
         self.watcher.lock().await.as_mut().ok_or(StoreError::Closed)?.data_version().await
     }
 
+    /// Whether the register is a file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.pool, Pool::Sqlite(_))
+    }
+
     pub(crate) async fn close(&self) {
         self.pool.close().await;
         if let Some(watcher) = self.watcher.lock().await.take() {

@@ -12,6 +12,7 @@ use crate::database::Database;
 use crate::db::Location;
 use crate::error::StoreError;
 use crate::reader::Reader;
+use crate::snapshot::Snapshot;
 use crate::writer::{self, Message, Tx};
 
 /// How many units may wait for the writer before callers wait to hand theirs over.
@@ -141,6 +142,11 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         self.0.queue.send(Message::Checkpoint(answer)).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The register at one moment, while others read and write. The whole file is in memory for as long as the answer lives.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.0.location.snapshot(&self.0.reader).await
     }
 
     /// Finishes the units handed over so far and closes the file. Later calls, of clones too, get [`StoreError::Closed`].

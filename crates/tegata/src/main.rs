@@ -17,8 +17,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    api_key, audit, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init, notify,
-    renewal, terminal, user,
+    api_key, audit, backup, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init,
+    notify, renewal, terminal, user,
 };
 
 /// Many short-lived pieces, made on one thread and freed on another: the C library's allocator spends a tenth of a renewal on them.
@@ -85,6 +85,10 @@ enum Command {
     /// The operation log: list, verify.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Back up everything into one sealed file, while the service runs.
+    Backup(backup::BackupArgs),
+    /// Restore a backup on an empty machine, or see that it can be restored.
+    Restore(backup::RestoreArgs),
     /// The configuration: check it, print the sample.
     #[command(subcommand)]
     Config(config_command::Command),
@@ -128,6 +132,8 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::Forecast(args) => forecast::run(args, config, out).await?,
         Command::Renewal(command) => renewal::run(command, config, out).await?,
         Command::Notify(command) => return notify::run(command, config, out).await,
+        Command::Backup(args) => backup::make(args, config, out).await?,
+        Command::Restore(args) => backup::restore(args, out).await?,
         Command::Audit(command) => return audit::run(command, config, out).await,
         Command::Config(command) => config_command::run(command, config, out)?,
         Command::Doctor => return doctor::run(config, out).await,

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, ToSqlOutput};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Arg, Query, Read, Row};
+use crate::audit::Head;
 use crate::error::{DANGLING, StoreError};
 
 /// The steps from an empty file to today's schema. Append; never edit one that was released.
@@ -187,6 +189,27 @@ impl Place {
             Ok(conn)
         };
         connect().map_err(said)
+    }
+
+    /// The file as it is at one moment, and the end of the log in it. In memory: a copy on the disk would lie there in the clear.
+    pub(super) fn snapshot(&self) -> Result<(Vec<u8>, Head), StoreError> {
+        let copy = || {
+            let from = self.connect(true)?;
+            // What is read first holds this moment for the rest.
+            run(&from, "BEGIN")?;
+            let text = "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1";
+            let head = optional(&from, &Query::new(text), |row| {
+                Ok(Head { sequence: row.int("sequence")?, hash: row.bytes("hash")? })
+            })?;
+            let mut to = Connection::open_in_memory().map_err(said)?;
+            let step = Backup::new(&from, &mut to).map_err(said)?.step(-1).map_err(said)?;
+            if step != StepResult::Done {
+                return Err(StoreError::Busy);
+            }
+            let database = to.serialize(rusqlite::MAIN_DB).map_err(said)?.to_vec();
+            Ok((database, head.unwrap_or(Head::EMPTY)))
+        };
+        copy().map_err(|error| self.why(error))
     }
 
     pub(super) fn readers(&self) -> Readers {

@@ -47,6 +47,7 @@ pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
             elders(&checked, &store.reader(), &mut findings).await?;
             register(&store.reader(), &mut findings).await?;
             log::log(&checked, &store.reader(), &mut findings).await?;
+            log::backup(&store.reader(), &mut findings).await?;
         }
         Err(error) => findings.push(problem(
             format!("{error:#}"),

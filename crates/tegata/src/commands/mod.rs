@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod backup;
 mod browser;
 pub mod ca;
 pub mod cert;

@@ -93,6 +93,14 @@ impl Bed {
         Self::over(folder, dir, register)
     }
 
+    /// The same with the register in a file, whatever the environment names.
+    pub fn in_a_file() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = folder.path().join("deployment");
+        let register = Register::file(&dir);
+        Self::over(folder, dir, register)
+    }
+
     /// The same with the register on a server, where there is one.
     pub fn on_server() -> Option<Self> {
         let register = Register::on_server()?;

@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod backup;
 mod bed;
 mod commands;
 mod crl;

@@ -91,3 +91,5 @@ log-category-bundle = Handing over
 log-category-recovery = Enrolment, recovery
 log-category-register = Changes of the register
 log-category-service = Service
+log-action-backup-made = Backup made
+log-action-backup-restored = Restored from a backup

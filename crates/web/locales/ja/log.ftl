@@ -91,3 +91,5 @@ log-category-bundle = 証明書の受け渡し
 log-category-recovery = 登録・復旧
 log-category-register = 登録内容の変更
 log-category-service = システム
+log-action-backup-made = バックアップの作成
+log-action-backup-restored = バックアップからの復元
