@@ -17,6 +17,7 @@ GENERATED=(
 )
 
 PKILINT_VERSION=0.13.3
+SCHEMATHESIS_VERSION=4.32.5
 WINDOWS_TOOLCHAIN="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/windows-toolchain"
 RUN=$(mktemp -d)
 trap 'rm -rf "$RUN"' EXIT
@@ -54,30 +55,31 @@ ensure_compiler() {
 ensure_judges() {
   ensure openssl:openssl certtool:gnutls-bin certutil:libnss3-tools keytool:default-jre-headless curl:curl python3:python3 \
     faketime:faketime
-  ensure_pkilint
+  ensure_python_program pkilint "$PKILINT_VERSION" TEGATA_PKILINT_BIN
 }
 
-# What our stand-ins for ORCA's own programs are built with.
+# What talks to a running demo: what our stand-ins for ORCA's own programs are built with, and what reads the description of the REST API.
 ensure_clients() {
   ensure_compiler
+  ensure_python_program schemathesis "$SCHEMATHESIS_VERSION" TEGATA_SCHEMATHESIS_BIN
   ensure pki:strongswan-pki "/usr/share/doc/libstrongswan-standard-plugins:libstrongswan-standard-plugins"
   ensure javac:default-jdk-headless curl-config:libcurl4-openssl-dev /usr/include/openssl/ssl.h:libssl-dev
 }
 
-# pkilint has a Python environment of its own; it is made again when its version is not the one above.
-ensure_pkilint() {
-  local folder=/opt/tegata-pkilint
-  if [ ! -w /opt ] && [ ! -w "$folder" ]; then folder="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/pkilint"; fi
-  export TEGATA_PKILINT_BIN="$folder/bin"
-  local installed
-  installed=$("$folder/bin/python" -c 'import importlib.metadata as m; print(m.version("pkilint"))' 2>/dev/null || true)
-  [ "$installed" = "$PKILINT_VERSION" ] && return 0
+# ensure_python_program NAME VERSION VARIABLE: it has a Python environment of its own, which is made again when its version is not this one.
+# VARIABLE says where its programs are.
+ensure_python_program() {
+  local name=$1 version=$2 folder=/opt/tegata-$1 installed
+  if [ ! -w /opt ] && [ ! -w "$folder" ]; then folder="${XDG_CACHE_HOME:-$HOME/.cache}/tegata/$name"; fi
+  export "$3=$folder/bin"
+  installed=$("$folder/bin/python" -c "import importlib.metadata as m; print(m.version('$name'))" 2>/dev/null || true)
+  [ "$installed" = "$version" ] && return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || ensure "(python3-venv):python3-venv"
-  echo "installing: pkilint $PKILINT_VERSION into $folder"
+  echo "installing: $name $version into $folder"
   rm -rf "$folder"
   mkdir -p "$(dirname "$folder")"
   python3 -m venv "$folder"
-  "$folder/bin/pip" --quiet --disable-pip-version-check install "pkilint==$PKILINT_VERSION"
+  "$folder/bin/pip" --quiet --disable-pip-version-check install "$name==$version"
 }
 
 ensure_browser() {
@@ -225,6 +227,7 @@ step_interop() {
   scripts/interop.sh "$folder/demo"
   scripts/orca.sh "$folder/demo"
   scripts/est.sh "$folder/demo"
+  scripts/api.sh "$folder/demo"
 }
 
 # What strangers could send, thought up by libFuzzer: here a few seconds for each target, with scripts/fuzz.sh as long as one likes.

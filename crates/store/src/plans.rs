@@ -4,13 +4,13 @@
 use futures_util::FutureExt as _;
 use tegata_core::access::Actor;
 use tegata_core::customer::CustomerKind;
-use tegata_core::id::{CertificateId, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId};
+use tegata_core::id::{CertificateId, ClientNumber, CustomerId, Fingerprint, IssuerId, KeyHash, Serial, TerminalId};
 use tegata_core::time::Timestamp;
 
 use crate::db::Query;
 use crate::{
     AuditFilter, NewCustomer, OpenMode, Reader, Store, StoreError, Tx, audit, bundles, certificates, forecast,
-    sessions, status, trust,
+    sessions, status, terminals, trust,
 };
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -78,6 +78,7 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
         customer: CustomerId::new(1).expect("valid"),
         terminal,
     };
+    let (customer, client) = (CustomerId::new(1).expect("valid"), ClientNumber::new(1).expect("valid"));
     let log = |scope| audit::listed(scope, &AuditFilter::default(), Some(9), 50);
     let questions = [
         certificates::within(certificates::by_fingerprint(Fingerprint([1; 32])), scope),
@@ -87,6 +88,8 @@ async fn the_request_path_is_answered_from_indexes_at_100_000_certificates() {
         sessions::live([1; 32], NOW),
         log(scope),
         log(system),
+        terminals::paged(system, (None, ""), Some((customer, client)), 50),
+        terminals::paged(administrator.scope(), (None, ""), Some((customer, client)), 50),
         log(administrator.scope()),
         trust::trust(NOW),
         status::issued(IssuerId(1), Serial::from_bytes([1; 16])),

@@ -75,6 +75,8 @@ async fn owners(reader: &Reader, scope: Scope, ask: &Question) -> Vec<(Option<Cu
     if let Some(recovery) = reader.recovery(scope, at).await.expect("read") {
         owners.push((Some(recovery.customer), Some(recovery.terminal)));
     }
+    let after = reader.terminals_after(scope, (named, "受付"), None, ask.limit).await.expect("read");
+    owners.extend(after.into_iter().map(|row| (Some(row.customer), Some(row.id))));
     let keys = reader.api_keys(scope, named).await.expect("read").into_iter();
     let key = reader.api_key(scope, &fixture::api_key(ask.customer, ask.index)).await.expect("read");
     owners.extend(keys.chain(key).map(|key| (Some(key.customer), key.terminal)));

@@ -60,9 +60,6 @@ const OF_KEYS: &[Code] = &[
     Code::ApiKeyElsewhere,
 ];
 
-const OF_BODIES: &[Code] =
-    &[Code::ContentType, Code::NoIdempotencyKey, Code::TooLong, Code::BadBody, Code::KeyReused, Code::Unanswered];
-
 /// The whole description, from the operations and the components that they name.
 pub(crate) fn document(operations: &[Operation], components: Components) -> OpenApi {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
@@ -103,11 +100,13 @@ fn described(operation: &Operation) -> OperationBuilder {
             ParameterBuilder::new().name(parameter.name).parameter_in(ParameterIn::Query).required(Required::False);
         built = built.parameter(part.description(Some(parameter.description)).schema(Some(parameter.schema.clone())));
     }
-    if let Some(body) = &operation.body {
+    if operation.comes_once() {
         let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,100}$"));
         let token =
             ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header).required(Required::True);
         built = built.parameter(token.description(Some(TOKEN)).schema(Some(text)));
+    }
+    if let Some(body) = &operation.body {
         let content = ContentBuilder::new().schema(Some(body.clone())).build();
         built = built.request_body(Some(
             RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build(),
@@ -140,7 +139,10 @@ fn problems(operation: &Operation) -> BTreeMap<StatusCode, Vec<Code>> {
         all.push(Code::ScopeMissing);
     }
     if operation.body.is_some() {
-        all.extend(OF_BODIES);
+        all.extend([Code::ContentType, Code::TooLong, Code::BadBody]);
+    }
+    if operation.comes_once() {
+        all.extend([Code::NoIdempotencyKey, Code::KeyReused, Code::Unanswered]);
     }
     if operation.named.is_some() {
         all.push(Code::NoSuchAddress);

@@ -71,13 +71,20 @@ pub(crate) struct Operation {
     /// What the parts of the path in braces are.
     pub(crate) named: Option<&'static str>,
     pub(crate) query: Vec<Parameter>,
-    /// The schema of its body, where it takes one; then it takes an idempotency key, too.
+    /// The schema of its body, where it takes one.
     pub(crate) body: Option<RefOr<Schema>>,
     /// The answer when all is well: its status, its schema, what it is.
     pub(crate) answer: (StatusCode, RefOr<Schema>, &'static str),
     /// What can go wrong beside what can go wrong with certificate, key and query.
     pub(crate) codes: &'static [Code],
     pub(crate) handler: MethodRouter<Shared>,
+}
+
+impl Operation {
+    /// Whether what it changes is changed once however often it is asked for, under an idempotency key of the program's.
+    pub(crate) fn comes_once(&self) -> bool {
+        self.body.is_some() && matches!(self.needs, Needs::Key | Needs::Scope(_))
+    }
 }
 
 /// What a request of an operation is checked against.

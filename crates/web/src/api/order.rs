@@ -2,7 +2,7 @@
 //! again gets the answer of the first time; something else under the same key is refused. So a program that lost an answer asks again.
 
 use aws_lc_rs::digest;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
@@ -19,7 +19,7 @@ use super::program::Caller;
 use crate::Shared;
 
 /// No body of ours is longer.
-const LONGEST: usize = 16 * 1024;
+const LONGEST: usize = 64 * 1024;
 /// The longest idempotency key.
 const LONGEST_TOKEN: usize = 100;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -100,11 +100,6 @@ async fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(String, T, [u8; 32]), Problem> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(Code::ContentType, "the body must be application/json"));
-    }
     let token = headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let detail = format!(
@@ -112,20 +107,29 @@ async fn read<T: DeserializeOwned>(
         );
         return Err(Problem::new(Code::NoIdempotencyKey, detail));
     }
-    let bytes = to_bytes(body, LONGEST)
-        .await
-        .map_err(|_| Problem::new(Code::TooLong, format!("the body has more than {LONGEST} bytes")))?;
+    let (asked, bytes) = json_body(headers, body).await?;
     let mut context = digest::Context::new(&digest::SHA256);
     for part in [method.as_str().as_bytes(), b" ", uri.path().as_bytes(), b"\n", &bytes] {
         context.update(part);
     }
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
-    // What it says is not repeated, and where it stops being readable is enough to find it.
-    let wrong = |error: serde_json::Error| {
-        Problem::new(Code::BadBody, format!("the body is not the object that is described: {error}"))
-    };
-    Ok((token.to_owned(), serde_json::from_slice(&bytes).map_err(wrong)?, hash))
+    Ok((token.to_owned(), asked, hash))
+}
+
+/// The JSON object in a body, with its bytes.
+pub(super) async fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<(T, Bytes), Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    // Also what keeps other sites' forms away: a browser sends this kind of body only where it was permitted to.
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(Code::ContentType, "the body must be application/json"));
+    }
+    let too_long = |_| Problem::new(Code::TooLong, format!("the body has more than {LONGEST} bytes"));
+    let bytes = to_bytes(body, LONGEST).await.map_err(too_long)?;
+    let wrong = |error| Problem::new(Code::BadBody, format!("the body is not the object that is described: {error}"));
+    let asked = serde_json::from_slice(&bytes).map_err(|error: serde_json::Error| wrong(error))?;
+    Ok((asked, bytes))
 }
 
 /// The answer of before.

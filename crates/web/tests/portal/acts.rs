@@ -179,7 +179,7 @@ async fn what_cannot_be_read_is_refused_and_changes_nothing() {
     let path = format!("/api/v1/terminals/{}", place.due.terminal);
     let json_type = ("content-type", "application/json");
     let token = ("idempotency-key", "t");
-    let long = format!("{{\"name\":\"{}\"}}", "x".repeat(17_000));
+    let long = format!("{{\"name\":\"{}\"}}", "x".repeat(70_000));
     let crowded = "k".repeat(101);
     type Case<'c> = (&'c [(&'c str, &'c str)], &'c str, (u16, &'c str));
     let cases: [Case; 9] = [
@@ -208,7 +208,7 @@ async fn no_program_of_a_customer_changes_anything_of_another_or_what_is_the_ope
     let mut asked = 0;
     for cert in [&place.other, &place.desk] {
         for (method, path) in tegata_web::routes() {
-            if method == "GET" || !path.starts_with("/api/v1/") {
+            if method == "GET" || !path.starts_with("/api/v1/") || path.starts_with("/api/v1/certificate/") {
                 continue;
             }
             let path =

@@ -7,8 +7,11 @@ use serde_json::Value;
 use tegata_authority::{MadeApiKey, NewApiKey};
 use tegata_core::api_key::{ApiReach, ApiScope, ApiScopes};
 use tegata_core::cert::CertRecord;
+use tegata_core::profile::{KeyKind, Purpose};
+use tegata_pki::key::LeafKey;
 
 use crate::deployment::{ADMIN, Answer, Browser, Deployment};
+use crate::est::for_names_of;
 
 /// Every scope that a customer's key can have.
 pub fn scopes_of_customers() -> ApiScopes {
@@ -156,6 +159,32 @@ async fn an_administrator_reaches_no_key_of_another_customer_or_of_the_operator(
         ask(&mut place.browser(&place.other), &other, "/api/v1/api-key").await.status == 200,
         "nothing was changed"
     );
+}
+
+#[tokio::test]
+async fn a_program_renews_with_its_certificate_alone_and_gets_the_same_again() {
+    let place = Deployment::new().await;
+    let key = LeafKey::generate(KeyKind::P256).expect("generated");
+    let request = STANDARD.encode(for_names_of(&place, &key, &place.due, Purpose::Client).await);
+    let framed = format!("-----BEGIN CERTIFICATE REQUEST-----\n{request}\n-----END CERTIFICATE REQUEST-----\n");
+    let sent = serde_json::json!({ "request": framed }).to_string().into_bytes();
+    let path = "/api/v1/certificate/renewal";
+    let headers = [("content-type", "application/json"), ("accept", "application/json")];
+    let mut program = place.browser(&place.due);
+    let renewed = program.send(Method::POST, path, Some(sent.clone()), &headers).await;
+    assert_eq!(renewed.status, 200, "{}", renewed.text());
+    assert_ne!(body(&renewed)["serial"], place.due.serial.to_string());
+    assert!(body(&renewed)["certificate"].as_str().is_some_and(|pem| pem.starts_with("-----BEGIN CERTIFICATE-----")));
+    assert_eq!(body(&renewed)["authorities"].as_array().map(Vec::len), Some(2));
+    let again = program.send(Method::POST, path, Some(sent.clone()), &headers).await;
+    assert_eq!(body(&again)["serial"], body(&renewed)["serial"]);
+    let mut early = place.browser(&place.fresh);
+    let theirs = early.send(Method::POST, path, Some(sent.clone()), &headers).await;
+    assert_eq!(code(&theirs), (400, "names-differ".into()));
+    let marked = [headers[0], ("origin", "https://localhost:8443")];
+    assert_eq!(code(&program.send(Method::POST, path, Some(sent), &marked).await), (403, "not-for-browsers".into()));
+    let broken = program.send(Method::POST, path, Some(b"{\"request\":\"x\"}".to_vec()), &headers).await;
+    assert_eq!(code(&broken), (400, "bad-request".into()));
 }
 
 /// A key of the operator's own with every scope, and its program.
@@ -332,6 +361,10 @@ async fn the_description_is_the_one_that_the_documents_show() {
     paths.sort();
     known.sort();
     assert_eq!(paths, known, "every way is described, and nothing else is");
+    for reference in answer.text().split("\"$ref\": \"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap_or_default();
+        assert!(described.pointer(pointer).is_some(), "{pointer} is named and not there");
+    }
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     if std::env::var_os("TEGATA_UPDATE_OPENAPI").is_some() {
         std::fs::write(&file, &answer.body).expect("written");

@@ -76,6 +76,7 @@ const PROGRAMS: &[(&str, &str, [u16; 6])] = &[
     ("POST", "/.well-known/est/agent/simplereenroll", [401, 403, 400, 409, 409, 400]),
     ("GET", "/.well-known/est/renewal-info/{certificate}", [401, 403, 200, 404, 404, 200]),
     ("GET", "/api/v1/certificate", [401, 403, 200, 200, 200, 200]),
+    ("POST", "/api/v1/certificate/renewal", [401, 403, 400, 400, 400, 400]),
     ("GET", "/api/v1/api-key", [401, 403, 401, 401, 401, 403]),
     ("GET", "/api/v1/openapi.json", [200, 200, 200, 200, 200, 200]),
     ("GET", "/api/v1/terminals", [401, 403, 401, 401, 401, 403]),

@@ -62,14 +62,37 @@ pub(crate) fn routes() -> Vec<Route> {
     operations().into_iter().map(Route::from).collect()
 }
 
+/// Every schema that an operation names, and those that these name.
 fn components() -> Components {
-    let all = ComponentsBuilder::new().schema_from::<own::OwnCertificate>().schema_from::<own::ApiKeyView>();
-    let all = all.schema_from::<acts::NewTerminal>().schema_from::<acts::NewName>().schema_from::<acts::Reason>();
-    let all =
-        all.schema_from::<acts::Recovery>().schema_from::<acts::NewInvitation>().schema_from::<acts::RevocationOrder>();
-    let all = all.schema_from::<acts::Revoked>().schema_from::<acts::RecoveryCode>().schema_from::<acts::Invitation>();
-    let all = all.schema_from::<terminals::Terminals>().schema_from::<terminals::Certificates>();
-    all.schema_from::<customers::Customers>().schema_from::<log::Log>().schema_from::<forecast::Forecast>().build()
+    let mut all = Vec::new();
+    for add in [
+        named::<own::OwnCertificate>,
+        named::<own::ApiKeyView>,
+        named::<own::RenewalOrder>,
+        named::<own::Renewed>,
+        named::<acts::NewTerminal>,
+        named::<acts::NewName>,
+        named::<acts::Reason>,
+        named::<acts::Recovery>,
+        named::<acts::NewInvitation>,
+        named::<acts::RevocationOrder>,
+        named::<acts::Revoked>,
+        named::<acts::RecoveryCode>,
+        named::<acts::Invitation>,
+        named::<terminals::Terminals>,
+        named::<terminals::Certificates>,
+        named::<customers::Customers>,
+        named::<log::Log>,
+        named::<forecast::Forecast>,
+    ] {
+        add(&mut all);
+    }
+    ComponentsBuilder::new().schemas_from_iter(all).build()
+}
+
+fn named<T: ToSchema>(all: &mut Vec<(String, RefOr<Schema>)>) {
+    all.push((T::name().into_owned(), T::schema()));
+    T::schemas(all);
 }
 
 /// The description, as it is served and as `docs/openapi.json` keeps it.
