@@ -1,6 +1,6 @@
-//! Registering customers, their people and their terminals. Operators only.
+//! Registering customers, their people and their terminals. Operators only, but for terminals, which an administrator of the customer registers too.
 
-use tegata_core::access::{Actor, Role};
+use tegata_core::access::{Actor, Role, administers};
 use tegata_core::api_key::ApiScope;
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::customer::{Customer, CustomerCode, CustomerKind, User, check_name};
@@ -14,7 +14,7 @@ use crate::{Authority, password};
 /// Why nothing was registered.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrollError {
-    /// Not an operator.
+    /// Not for this actor.
     #[error("only an operator may do this")]
     Forbidden,
     /// A name that cannot be.
@@ -45,6 +45,11 @@ impl EnrollError {
     /// Whether the customer is not there.
     pub fn is_unknown_customer(&self) -> bool {
         matches!(self, Self::Store(StoreError::UnknownCustomer(_)))
+    }
+
+    /// Whether the customer has as many terminals as there are numbers for.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Exhausted { .. }))
     }
 }
 
@@ -144,8 +149,9 @@ impl Authority {
         name: &str,
     ) -> Result<Terminal, EnrollError> {
         let by_program = matches!(actor, Actor::Program(program) if program.is_the_operators(ApiScope::TerminalsAdd));
-        if !by_program {
-            operator(actor)?;
+        let by_person = matches!(actor, Actor::Operator { .. } | Actor::User { .. }) && administers(actor, customer);
+        if !by_program && !by_person {
+            return Err(EnrollError::Forbidden);
         }
         check_name(name, crate::terminal::LONGEST_NAME)?;
         let id = TerminalId::from_random(random(&*self.0.entropy));

@@ -50,6 +50,11 @@ impl Authority {
         Ok(write.await?)
     }
 
+    /// Whether a text can be noted as a place or a system.
+    pub fn is_note(&self, text: &str) -> bool {
+        check_name(text, LONGEST_NOTE).is_ok()
+    }
+
     /// What is known of one terminal.
     pub async fn facts(&self, actor: &Actor, terminal: &Terminal) -> Result<Facts, AuthorityError> {
         Ok(self.0.reader.facts_of(actor.scope(), terminal.id).await?.unwrap_or_default())

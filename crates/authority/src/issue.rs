@@ -133,6 +133,9 @@ pub(crate) async fn record(
         der: leaf.der.clone(),
     };
     let id = tx.insert_certificate(&new).await?;
+    if leaf.permit.moves() {
+        tx.insert_move(id, new.terminal).await?;
+    }
     tx.append_audit(&about(entry, leaf.serial)).await?;
     Ok(id)
 }

@@ -14,10 +14,11 @@ use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
 use tegata_core::customer::check_name;
 use tegata_core::id::{CertificateId, ClientNumber, TerminalId};
+use tegata_core::invitation::Accepted;
 use tegata_core::recovery::{
     LONGEST_REASON, MINUTES, Recovery, RecoveryCode, Right, TRIES, TerminalNumber, Way, may_recover,
 };
-use tegata_core::renewal::{PermitError, recoverable, recovery_permit};
+use tegata_core::renewal::{PermitError, invitable, invitation_permit, recoverable, recovery_permit};
 use tegata_core::secret::Secret;
 use tegata_core::terminal::{Condition, Facts, Terminal};
 use tegata_core::time::Timestamp;
@@ -40,6 +41,8 @@ pub struct TerminalView {
     pub condition: Condition,
     /// Whether it can be helped: [`recovery_permit`] says so.
     pub recoverable: bool,
+    /// Whether an administrator may give it an enrolment code: [`invitable`] says so.
+    pub invitable: bool,
     /// Until when it can connect.
     pub until: Option<Timestamp>,
     /// The certificate of people's browsers that ends last, whatever it is worth.
@@ -105,6 +108,14 @@ pub enum RecoverError {
     Internal(#[from] AuthorityError),
 }
 
+/// On whose word a certificate is made that waits for a terminal.
+pub(crate) enum Ground {
+    /// Somebody helps it.
+    Help(Right),
+    /// It was invited.
+    Invitation(Accepted),
+}
+
 impl From<StoreError> for RecoverError {
     fn from(error: StoreError) -> Self {
         Self::Internal(error.into())
@@ -168,10 +179,11 @@ impl Authority {
     ) -> TerminalView {
         let profile = &self.0.rules.terminal_profile;
         let (condition, until) = terminal.condition(&all, waits, (&profile.name, profile.renewal_window()), self.now());
+        let invitable = invitable(&terminal, (&all, waits)).is_ok();
         let all = self.of_browsers(all);
         let recoverable = recoverable(&terminal, (&all, waits)).is_ok();
         let last = all.into_iter().max_by_key(|cert| (cert.not_after, cert.id));
-        TerminalView { terminal, condition, recoverable, until, last, facts }
+        TerminalView { terminal, condition, recoverable, invitable, until, last, facts }
     }
 
     /// The certificates that people's browsers show.
@@ -203,7 +215,7 @@ impl Authority {
         let Actor::User { user, .. } = &session.actor else { return Err(PermitError::Forbidden.into()) };
         self.begin(&session.actor, terminal, (reason, replace), (Way::Here(*user), None)).await?;
         let right = may_recover(&session.actor, terminal)?;
-        self.make_waiting(&session.actor, terminal.id, right).await
+        self.make_waiting(&session.actor, terminal.id, Ground::Help(right)).await
     }
 
     /// Writes down that help begins, unless the rules say no; says until when it counts. All is asked and written in one unit of work.
@@ -261,16 +273,31 @@ impl Authority {
 
     /// Sees to it that a bundle waits for the terminal. One that a recovery made and that was never used is the one; what somebody has
     /// fetched by an ordinary renewal, or uses already, is not handed out a second time.
-    async fn make_waiting(&self, actor: &Actor, terminal: TerminalId, right: Right) -> Result<(), RecoverError> {
+    pub(crate) async fn make_waiting(
+        &self,
+        actor: &Actor,
+        terminal: TerminalId,
+        ground: Ground,
+    ) -> Result<(), RecoverError> {
         let turn = self.0.turns.of(terminal);
         let _turn = turn.lock().await;
         let scope = Actor::System { job: "recovery" }.scope();
         let terminal = self.0.reader.terminal(scope, terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
-        let all = self.of_browsers(self.0.reader.certificates_of_terminal(scope, terminal.id).await?);
+        let all = self.0.reader.certificates_of_terminal(scope, terminal.id).await?;
         let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?.map(|row| row.certificate);
-        let permit = recovery_permit(right, &terminal, (&all, waiting.as_ref().map(|cert| cert.id)), self.now())?;
+        let waits = waiting.as_ref().map(|cert| cert.id);
+        let permit = match ground {
+            Ground::Help(right) => recovery_permit(right, &terminal, (&self.of_browsers(all), waits), self.now())?,
+            Ground::Invitation(accepted) => {
+                let asked = (self.0.rules.terminal_profile.name.as_str(), self.now());
+                invitation_permit(accepted, &terminal, (&all, waits), asked)?
+            }
+        };
         if let Some(cert) = waiting {
-            let again = cert.used_at.is_none() && (cert.downloaded_at.is_none() || cert.renewed_from.is_none());
+            // What was made before ends nothing when it is used.
+            let again = !permit.moves()
+                && cert.used_at.is_none()
+                && (cert.downloaded_at.is_none() || cert.renewed_from.is_none());
             if again {
                 return Ok(());
             }
@@ -356,7 +383,7 @@ impl Authority {
         let write = self.0.store.write(move |tx| Box::pin(try_.settle(tx)));
         let (right, expires_at) = write.await?.ok_or(RecoverError::WrongCode)?;
         let actor = Actor::Recovered { terminal: terminal.id, customer: terminal.customer };
-        self.make_waiting(&actor, terminal.id, right).await?;
+        self.make_waiting(&actor, terminal.id, Ground::Help(right)).await?;
         Ok(Recovered { token, expires_at })
     }
 

@@ -160,7 +160,11 @@ impl Authority {
                     self.0.reader.terminal(scope, terminal).await?.ok_or(AuthorityError::Missing("terminal"))?;
                 let customer = self.0.reader.customer(scope, terminal.customer).await?;
                 let customer = customer.ok_or(AuthorityError::Missing("customer"))?;
-                let permit = renewal::invitation_permit(accepted, &terminal)?;
+                let all = self.0.reader.certificates_of_terminal(scope, terminal.id).await?;
+                let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
+                let waiting = waiting.map(|row| row.certificate.id);
+                let asked = (profile.name.as_str(), self.now());
+                let permit = renewal::invitation_permit(accepted, &terminal, (&all, waiting), asked)?;
                 let proof = format!("enrolment code {}", code.selector());
                 let key = csr.public_key();
                 let wish = Wish { terminal: &terminal, customer: &customer, profile, key, proof, suspicious: false };
@@ -338,6 +342,9 @@ impl Recorder {
         }
         if guard.answered.is_some() {
             return Ok(guard.answered);
+        }
+        if leaf.permit.unless_blocked() && tx.terminal(terminal).await?.is_none_or(|row| row.blocked_at.is_some()) {
+            return Err(PermitError::Revoked.into());
         }
         if by_code && guard.is_key_revoked {
             return Err(InvitationError::Used.into());

@@ -3,8 +3,9 @@
 
 use tegata_core::access::Actor;
 use tegata_core::audit::{Action, Entry, Outcome};
-use tegata_core::cert::CertRecord;
+use tegata_core::cert::{CertRecord, RevocationReason};
 use tegata_core::customer::Customer;
+use tegata_core::id::CertificateId;
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::KeyKind;
 use tegata_core::renewal::{self, Permit, PermitError, Standing};
@@ -19,6 +20,7 @@ use crate::bundle::{key_context, password_context};
 use crate::issue::{Order, record};
 use crate::jobs::erase_lapsed;
 use crate::rekey::{is_second_line, second_line, warn_of_a_copy};
+use crate::terminal::revoke_one;
 use crate::{Authority, AuthorityError, Identity, Session, about};
 
 /// A certificate that waits to be fetched, with its key and password.
@@ -359,10 +361,15 @@ impl Authority {
         let place = (identity.customer.id, identity.terminal.id);
         let entry = about(self.entry(&identity.actor(), place, Action::CertificateUsed, ""), peer.serial);
         let (fingerprint, terminal, certificate) = (peer.fingerprint, peer.terminal, identity.certificate);
+        let moved = self.entry(&entry.actor, place, Action::TerminalMoved, "");
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
                 if tx.mark_used(fingerprint, entry.at).await? {
                     tx.append_audit(&entry).await?;
+                    let moves = tx.moves(terminal).await?;
+                    if moves.contains(&certificate.id) {
+                        leave_the_old_pc(tx, (&certificate, &moves), about(moved, certificate.serial)).await?;
+                    }
                     let waiting = tx.open_bundle(terminal, entry.at).await?;
                     if waiting.is_some_and(|row| row.certificate.fingerprint == fingerprint) {
                         tx.end_recovery(terminal).await?; // it is back
@@ -380,6 +387,26 @@ impl Authority {
     }
 }
 
+/// The terminal is on another PC now: whatever else it has ends, but for what came by the same code, and what was renewed from that.
+async fn leave_the_old_pc(
+    tx: &mut tegata_store::Tx,
+    (new, moves): (&CertRecord, &[CertificateId]),
+    moved: Entry,
+) -> Result<(), StoreError> {
+    let why = RevocationReason::Superseded;
+    let at = |action, detail: &str| Entry { action, serial: None, detail: detail.to_owned(), ..moved.clone() };
+    let (revoked, erased) = (at(Action::CertificateRevoked, why.as_str()), at(Action::BundleErased, "revoked"));
+    tx.append_audit(&moved).await?;
+    for cert in tx.certificates_of_terminal(new.terminal).await? {
+        let came = moves.contains(&cert.id) || cert.renewed_from.is_some_and(|from| moves.contains(&from));
+        if !came && cert.not_after >= moved.at {
+            revoke_one(tx, &cert, why, (&revoked, &erased)).await?;
+        }
+    }
+    tx.end_moves(new.terminal).await?;
+    tx.delete_sessions_of(new.terminal).await.map(|_| ())
+}
+
 /// Between the permit and the commit the world may have changed: a revocation or a retirement in between wins.
 async fn refuse_if_changed(
     tx: &mut tegata_store::Tx,
@@ -390,7 +417,7 @@ async fn refuse_if_changed(
     if row.retired_at.is_some() {
         return Err(PermitError::Retired.into());
     }
-    if leaf.permit.recovers().is_some() && row.blocked_at.is_some() {
+    if leaf.permit.unless_blocked() && row.blocked_at.is_some() {
         return Err(PermitError::Revoked.into());
     }
     if let Some(old) = leaf.permit.renewed_from().or(leaf.permit.recovers())

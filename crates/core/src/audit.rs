@@ -53,11 +53,12 @@ pub enum Action {
     NoticeTested,
     NoticeGivenUp,
     TerminalDescribed,
+    TerminalMoved,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 44] = [
+    pub const ALL: [(Self, &'static str); 45] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -102,6 +103,7 @@ impl Action {
         (Self::NoticeTested, "notice.tested"),
         (Self::NoticeGivenUp, "notice.given-up"),
         (Self::TerminalDescribed, "terminal.described"),
+        (Self::TerminalMoved, "terminal.moved"),
     ];
 
     /// Its word.

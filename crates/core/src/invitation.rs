@@ -25,7 +25,8 @@ impl Code {
 
     /// Reads one as people type it: small letters, without the hyphen, O for 0, I and L for 1.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
-        let letters: Option<String> = text.chars().filter(|c| !matches!(c, '-' | ' ')).map(letter).collect();
+        let letters: Option<String> =
+            text.chars().filter(|c| !matches!(c, '-' | ' ' | '　' | 'ー' | '－' | '‐' | '−')).map(letter).collect();
         // What was typed is not repeated: it may be nearly right.
         let wrong = ParseIdError { text: "...".into(), expected: "an enrolment code such as 4F7K-92QX" };
         letters.filter(|letters| letters.len() == 8).map(|letters| Self(Secret::new(letters))).ok_or(wrong)
@@ -49,7 +50,12 @@ impl Code {
 }
 
 fn letter(typed: char) -> Option<char> {
-    let letter = match typed.to_ascii_uppercase() {
+    // Japanese keyboards make wide letters and digits (U+FF01 to U+FF5E), in the order of ASCII.
+    let narrow = match typed {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(typed) - 0xfee0)?,
+        other => other,
+    };
+    let letter = match narrow.to_ascii_uppercase() {
         'O' => '0',
         'I' | 'L' => '1',
         other => other,
@@ -107,11 +113,30 @@ pub struct Invitation {
     pub key: Option<KeyHash>,
     /// What the operator says.
     pub approval: Approval,
+    /// Whether the operator made it; else an administrator of the customer did, whose word reaches less far.
+    pub by_operator: bool,
+    /// Whether the terminal moves to another PC with it: its other certificates end when the new one is used.
+    pub moves: bool,
 }
 
-/// Proof that a code was right and everything else in order; only [`Invitation::accept`] makes one.
+/// Proof that a code was right and everything else in order; only an [`Invitation`] makes one.
 #[derive(Debug)]
-pub struct Accepted(());
+pub struct Accepted {
+    by_operator: bool,
+    moves: bool,
+}
+
+impl Accepted {
+    /// Whether the operator made the invitation.
+    pub fn by_operator(&self) -> bool {
+        self.by_operator
+    }
+
+    /// Whether the terminal moves to another PC.
+    pub fn moves(&self) -> bool {
+        self.moves
+    }
+}
 
 /// Why a right code gets nothing, or nothing yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -144,8 +169,24 @@ impl Invitation {
         if self.key.is_some_and(|used| used != key) {
             return Err(InvitationError::Used);
         }
+        self.approved()
+    }
+
+    /// What a right code gets that is typed in a browser, which brings no key. One that a program has used already is worth nothing there.
+    pub fn accept_by_hand(&self, now: Timestamp) -> Result<Accepted, InvitationError> {
+        if !self.is_open(now) {
+            return Err(InvitationError::Lapsed);
+        }
+        if self.key.is_some() {
+            return Err(InvitationError::Used);
+        }
+        self.approved()
+    }
+
+    fn approved(&self) -> Result<Accepted, InvitationError> {
+        let accepted = Accepted { by_operator: self.by_operator, moves: self.moves };
         match self.approval {
-            Approval::NotNeeded | Approval::Approved => Ok(Accepted(())),
+            Approval::NotNeeded | Approval::Approved => Ok(accepted),
             Approval::Pending => Err(InvitationError::Pending),
             Approval::Refused => Err(InvitationError::Refused),
         }
@@ -159,7 +200,7 @@ mod tests {
     #[test]
     fn a_code_is_read_as_people_type_it() {
         let read = |text| Code::parse(text).map(|code| code.spoken().expose().clone()).ok();
-        for typed in ["4F7K-01QX", "4f7koiqx", " 4F7K 0LQX ", "4f7k-o1qx"] {
+        for typed in ["4F7K-01QX", "4f7koiqx", " 4F7K 0LQX ", "4f7k-o1qx", "４ｆ７ｋー０１ｑｘ"] {
             assert_eq!(read(typed).as_deref(), Some("4F7K-01QX"), "{typed}");
         }
         for wrong in ["", "4F7K-92Q", "4F7K-92QXX", "4F7K-92QU", "受付受付受付受付"] {
@@ -180,6 +221,8 @@ mod tests {
             failures,
             key,
             approval,
+            by_operator: true,
+            moves: false,
         };
         let ask = |failures, key, approval, at| invitation(failures, key, approval).accept(mine, at).map(|_| ());
         assert_eq!(ask(4, None, Approval::NotNeeded, now), Ok(()));
@@ -189,5 +232,12 @@ mod tests {
         assert_eq!(ask(0, None, Approval::NotNeeded, Timestamp(1_001)), Err(InvitationError::Lapsed));
         assert_eq!(ask(0, Some(mine), Approval::Pending, now), Err(InvitationError::Pending));
         assert_eq!(ask(0, Some(mine), Approval::Refused, now), Err(InvitationError::Refused));
+
+        let by_hand = |failures, key, approval, at| invitation(failures, key, approval).accept_by_hand(at).map(|_| ());
+        assert_eq!(by_hand(4, None, Approval::NotNeeded, now), Ok(()));
+        assert_eq!(by_hand(5, None, Approval::NotNeeded, now), Err(InvitationError::Lapsed));
+        assert_eq!(by_hand(0, None, Approval::NotNeeded, Timestamp(1_001)), Err(InvitationError::Lapsed));
+        assert_eq!(by_hand(0, Some(mine), Approval::NotNeeded, now), Err(InvitationError::Used));
+        assert_eq!(by_hand(0, None, Approval::Pending, now), Err(InvitationError::Pending));
     }
 }

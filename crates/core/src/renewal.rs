@@ -52,6 +52,8 @@ pub struct Permit {
     renewed_from: Option<CertificateId>,
     recovers: Option<CertificateId>,
     previous_end: Option<Timestamp>,
+    unless_blocked: bool,
+    moves: bool,
 }
 
 impl Permit {
@@ -73,6 +75,16 @@ impl Permit {
     /// The certificate that is replaced without having been shown, where there is one.
     pub fn recovers(&self) -> Option<CertificateId> {
         self.recovers
+    }
+
+    /// Whether it is void once it was said that the terminal's key may be in other hands.
+    pub fn unless_blocked(&self) -> bool {
+        self.unless_blocked
+    }
+
+    /// Whether the terminal moves to another PC: its other certificates end when the new one is used.
+    pub fn moves(&self) -> bool {
+        self.moves
     }
 
     /// The end of the certificate before; its remaining days carry over.
@@ -161,16 +173,44 @@ pub fn credential_permit(proof: &CertRecord, terminal: &Terminal, now: Timestamp
             renewed_from: Some(proof.id),
             recovers: None,
             previous_end: None,
+            unless_blocked: false,
+            moves: false,
         }),
     }
 }
 
-/// Permission by an invitation whose code was right, for the terminal that it names.
-pub fn invitation_permit(_: Accepted, terminal: &Terminal) -> Result<Permit, PermitError> {
+/// Permission by an invitation whose code was right, for the terminal that it names. `all` are all of the terminal's certificates, `waiting` the
+/// one that can be fetched. An administrator's word does not bring back what only the operator may: see [`invitable`]. What is left of the
+/// terminal's last certificate carries over where that is of the profile asked for.
+pub fn invitation_permit(
+    accepted: Accepted,
+    terminal: &Terminal,
+    (all, waiting): (&[CertRecord], Option<CertificateId>),
+    (profile, now): (&str, Timestamp),
+) -> Result<Permit, PermitError> {
     if terminal.retired_at.is_some() {
         return Err(PermitError::Retired);
     }
-    Ok(bare(terminal))
+    let bare = Permit { moves: accepted.moves(), ..bare(terminal) };
+    if accepted.by_operator() {
+        return Ok(bare);
+    }
+    let last = invitable(terminal, (all, waiting))?;
+    let lives = |cert: &&CertRecord| cert.profile == profile && cert.not_after >= now;
+    let previous_end = last.filter(lives).map(|cert| cert.not_after);
+    Ok(Permit { recovers: last.map(|cert| cert.id), previous_end, unless_blocked: true, ..bare })
+}
+
+/// Whether an administrator of its customer may invite a terminal: one that never had a certificate, or whose last one, of whatever kind, was not
+/// revoked. Answers with that last one.
+pub fn invitable<'c>(
+    terminal: &Terminal,
+    certificates: (&'c [CertRecord], Option<CertificateId>),
+) -> Result<Option<&'c CertRecord>, PermitError> {
+    match recoverable(terminal, certificates) {
+        Err(PermitError::NeverIssued) => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// Permission to give a terminal its new certificate although it cannot show the old one: that expired, or is lost with the PC. Only a
@@ -186,7 +226,7 @@ pub fn recovery_permit(
     }
     let last = recoverable(terminal, certificates)?;
     let previous_end = Some(last.not_after).filter(|end| *end >= now);
-    Ok(Permit { recovers: Some(last.id), previous_end, ..bare(terminal) })
+    Ok(Permit { recovers: Some(last.id), previous_end, unless_blocked: true, ..bare(terminal) })
 }
 
 /// The certificate that a recovery of this terminal replaces. `all` are the terminal's certificates of the profile that is asked for, and
@@ -213,7 +253,15 @@ pub fn recoverable<'c>(
 /// For a terminal, on somebody's word.
 fn bare(terminal: &Terminal) -> Permit {
     let (terminal, customer) = (terminal.id, terminal.customer);
-    Permit { terminal, customer, renewed_from: None, recovers: None, previous_end: None }
+    Permit {
+        terminal,
+        customer,
+        renewed_from: None,
+        recovers: None,
+        previous_end: None,
+        unless_blocked: false,
+        moves: false,
+    }
 }
 
 /// What an operator has said about renewing ahead of time, for example after an incident.

@@ -2,14 +2,14 @@
 //! counts is decided elsewhere (`tegata_core::invitation`).
 
 use tegata_core::access::Scope;
-use tegata_core::id::{KeyHash, TerminalId};
+use tegata_core::id::{CertificateId, KeyHash, TerminalId};
 use tegata_core::invitation::{Approval, Invitation};
 use tegata_core::time::Timestamp;
 
 use crate::db::{Query, Row, unreadable};
 use crate::{Reader, StoreError, Tx};
 
-const SELECT: &str = "SELECT selector, code_hash, terminal_id, customer_id, expires_at, failures, approval, key_hash \
+const SELECT: &str = "SELECT selector, code_hash, terminal_id, customer_id, expires_at, failures, approval, key_hash, by_operator, moves \
                       FROM invitations WHERE 1 = 1";
 
 /// An invitation with the keyed hash of its code.
@@ -30,6 +30,8 @@ fn invitation(row: &Row) -> Result<InvitationRow, StoreError> {
         failures: row.number("failures")?,
         key: row.opt_bytes("key_hash")?.map(KeyHash),
         approval: Approval::parse(&row.text("approval")?).ok_or_else(|| unreadable("approval"))?,
+        by_operator: row.int("by_operator")? == 1,
+        moves: row.int("moves")? == 1,
     };
     Ok(InvitationRow { invitation, code_hash: row.bytes("code_hash")? })
 }
@@ -56,12 +58,12 @@ impl Tx {
 
     /// Keeps an invitation. A selector that is taken is a duplicate; earlier invitations of the terminal end.
     pub async fn insert_invitation(&mut self, new: &InvitationRow, now: Timestamp) -> Result<(), StoreError> {
-        let Invitation { selector, terminal, customer, expires_at, approval, .. } = &new.invitation;
+        let Invitation { selector, terminal, customer, expires_at, approval, by_operator, moves, .. } = &new.invitation;
         let earlier = Query::new("DELETE FROM invitations WHERE terminal_id = $1").bind(*terminal);
         self.execute(earlier).await?;
         let query = Query::new(
-            "INSERT INTO invitations (selector, code_hash, terminal_id, customer_id, created_at, expires_at, approval) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO invitations (selector, code_hash, terminal_id, customer_id, created_at, expires_at, approval, by_operator, moves) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(&**selector)
         .bind(new.code_hash)
@@ -69,7 +71,9 @@ impl Tx {
         .bind(*customer)
         .bind(now)
         .bind(*expires_at)
-        .bind(approval.as_str());
+        .bind(approval.as_str())
+        .bind(i64::from(*by_operator))
+        .bind(i64::from(*moves));
         let named = StoreError::NotFound { what: "terminal of this customer" };
         self.execute(query).await.map_err(|error| error.if_dangling(named)).map(|_| ())
     }
@@ -111,6 +115,23 @@ impl Tx {
     pub async fn end_used_invitations(&mut self, terminal: TerminalId) -> Result<u64, StoreError> {
         let query = "DELETE FROM invitations WHERE terminal_id = $1 AND key_hash IS NOT NULL";
         self.execute(Query::new(query).bind(terminal)).await
+    }
+
+    /// With this certificate a terminal moves to another PC.
+    pub async fn insert_move(&mut self, certificate: CertificateId, terminal: TerminalId) -> Result<(), StoreError> {
+        let query = Query::new("INSERT INTO moves (certificate_id, terminal_id) VALUES ($1, $2)");
+        self.execute(query.bind(certificate).bind(terminal)).await.map(|_| ())
+    }
+
+    /// The certificates with which a terminal is about to move to another PC.
+    pub async fn moves(&mut self, terminal: TerminalId) -> Result<Vec<CertificateId>, StoreError> {
+        let query = Query::new("SELECT certificate_id FROM moves WHERE terminal_id = $1").bind(terminal);
+        self.all(query, |row| Ok(CertificateId(row.int("certificate_id")?))).await
+    }
+
+    /// The terminal has moved, or another move begins.
+    pub async fn end_moves(&mut self, terminal: TerminalId) -> Result<(), StoreError> {
+        self.execute(Query::new("DELETE FROM moves WHERE terminal_id = $1").bind(terminal)).await.map(|_| ())
     }
 
     /// Forgets invitations that have lapsed; says how many.

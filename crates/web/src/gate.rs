@@ -21,7 +21,11 @@ pub(crate) struct Admitted {
 
 /// Whether a path is open to everybody.
 fn is_open(path: &str) -> bool {
-    !crate::visit::is_for_visitors(path) || path == "/language" || path == "/recovery" || path.starts_with("/recovery/")
+    !crate::visit::is_for_visitors(path)
+        || path == "/language"
+        || path == "/enroll"
+        || path == "/recovery"
+        || path.starts_with("/recovery/")
 }
 
 /// Lets a request through, or answers it.

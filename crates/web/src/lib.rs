@@ -91,8 +91,8 @@ struct Endpoint {
 
 /// Every way in. The coverage test walks this list with every kind of visitor.
 fn endpoints() -> Vec<Endpoint> {
-    use admin::{api_keys, life, policy, proof, recovery as help, terminals};
-    use portal::{bundle, check, import, landing, log, login, menu, password, recovery, renew};
+    use admin::{api_keys, invite, life, policy, proof, recovery as help, terminals};
+    use portal::{bundle, check, enroll, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
     let mut all = vec![
         entry("GET", "/", get(menu::front)),
@@ -115,6 +115,8 @@ fn endpoints() -> Vec<Endpoint> {
         entry("GET", "/admin/terminals.csv", get(terminals::table)),
         entry("GET", "/admin/log", get(admin::log::show)),
         entry("GET", "/admin/log.csv", get(admin::log::table)),
+        entry("GET", "/admin/terminals/new", get(invite::form)),
+        entry("POST", "/admin/terminals/new", post(invite::add)),
         entry("GET", "/admin/terminals/{client}", get(help::show)),
         entry("POST", "/admin/terminals/{client}/recovery", post(help::begin)),
         entry("GET", "/admin/terminals/{client}/bundle.p12", get(help::download)),
@@ -128,6 +130,9 @@ fn endpoints() -> Vec<Endpoint> {
         entry("POST", "/admin/api-keys", post(api_keys::make)),
         entry("POST", "/admin/api-keys/{key}/rotate", post(api_keys::rotate)),
         entry("POST", "/admin/api-keys/{key}/revoke", post(api_keys::revoke)),
+        entry("POST", "/admin/terminals/{client}/invitation", post(invite::invite)),
+        entry("GET", "/enroll", get(enroll::show)),
+        entry("POST", "/enroll", post(enroll::submit)),
         entry("GET", "/recovery", get(recovery::show)),
         entry("POST", "/recovery", post(recovery::submit)),
         entry("GET", "/recovery/bundle.p12", get(recovery::download)),

@@ -145,7 +145,7 @@ fn way_back(method: &Method, uri: &Uri) -> String {
         return local_path(&whole).to_owned();
     }
     match uri.path() {
-        path @ ("/login" | "/renewal/password") => path.to_owned(),
+        path @ ("/login" | "/renewal/password" | "/enroll" | "/admin/terminals/new") => path.to_owned(),
         "/renewal/password.txt" => "/renewal/password".to_owned(),
         "/recovery" | "/recovery/password" => "/recovery".to_owned(),
         path if path.starts_with("/admin/api-keys") => "/admin/api-keys".to_owned(),

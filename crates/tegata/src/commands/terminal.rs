@@ -39,6 +39,9 @@ pub enum Command {
         /// Whoever uses it waits until you say yes (`tegata enrollment approve`).
         #[arg(long)]
         approval: bool,
+        /// The terminal moves to the PC where the code is used: its other certificates end when the new one is used.
+        #[arg(long, conflicts_with = "approval")]
+        moves: bool,
     },
     /// Make a recovery code for a terminal whose certificate has expired or got lost: whoever types it at the terminal gets the new
     /// certificate there, without any other. It counts for 15 minutes and five wrong tries; an earlier one ends. Never for a terminal whose
@@ -159,7 +162,9 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             let text = format!("registered {}/{} {}", terminal.customer, terminal.client, terminal.name);
             out.say(&text, &value(&terminal))?;
         }
-        Command::Invite { terminal, minutes, approval } => invite(path, out, terminal, minutes, approval).await?,
+        Command::Invite { terminal, minutes, approval, moves } => {
+            invite(path, out, terminal, minutes, (approval, moves)).await?;
+        }
         Command::Recover { terminal, reason, replace } => recover(path, out, terminal, (&reason, replace)).await?,
         Command::Rename { terminal, name } => rename(path, out, terminal, &name).await?,
         Command::Describe { terminal, place, system } => describe(path, out, terminal, (place, system)).await?,
@@ -197,15 +202,25 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn invite(path: &Path, out: Out, terminal: TerminalName, minutes: u32, approval: bool) -> anyhow::Result<()> {
+async fn invite(
+    path: &Path,
+    out: Out,
+    terminal: TerminalName,
+    minutes: u32,
+    (approval, moves): (bool, bool),
+) -> anyhow::Result<()> {
     let (checked, authority) = deployment::open(path).await?;
     let terminal = terminal.find(authority.reader()).await?;
-    let invitation = authority.invite(&deployment::operator(), &terminal, minutes, approval).await?;
+    let actor = deployment::operator();
+    let invitation = match moves {
+        true => authority.invite_to_move(&actor, &terminal, minutes).await?,
+        false => authority.invite(&actor, &terminal, minutes, approval).await?,
+    };
     let (code, url) = (invitation.code.spoken(), &checked.config.server.url);
     let root = authority.ca().root.fingerprint();
     let text = format!(
         "code {code} for {customer}/{client} {name}, until {until}\n\nAt the terminal:\n  \
-         tegata agent enroll --server {url} --ca-fingerprint {root} --code {code}",
+         tegata agent enroll --server {url} --ca-fingerprint {root} --code {code}\n  or open {url}/enroll in the browser, and type it",
         code = code.expose(),
         customer = terminal.customer,
         client = terminal.client,

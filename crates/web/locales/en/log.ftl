@@ -64,6 +64,7 @@ log-action-contact-removed = Contact for notices removed
 log-action-notice-written = Notice about ends of certificates
 log-action-notice-tested = Test mail
 log-action-notice-given-up = Notice that could not be delivered
+log-action-terminal-moved = Terminal moved to another PC
 log-action-terminal-described = Place or system of the terminal noted
 
 # The log of the whole clinic, for its administrators.

@@ -64,6 +64,7 @@ log-action-contact-removed = お知らせの送り先の削除
 log-action-notice-written = 証明書の期限のお知らせ
 log-action-notice-tested = お知らせのテスト送信
 log-action-notice-given-up = お知らせが届かなかったことの記録
+log-action-terminal-moved = 別のパソコンへの移動
 log-action-terminal-described = 端末の置き場所・OS の記入
 
 # The log of the whole clinic, for its administrators.

@@ -2,6 +2,7 @@
 //! a login with that role, at a terminal of the same customer whose certificate counts.
 
 pub(crate) mod api_keys;
+pub(crate) mod invite;
 pub(crate) mod life;
 pub(crate) mod list;
 pub(crate) mod log;

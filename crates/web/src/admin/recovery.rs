@@ -46,6 +46,10 @@ pub(crate) struct TerminalPage {
     life_error: Option<String>,
     /// Whether the administrator sits at this very terminal.
     own: bool,
+    /// Whether an enrolment code may be made.
+    can_invite: bool,
+    /// One that was just made, and until when it counts.
+    pub(crate) invitation: Option<(String, Moment)>,
 }
 
 impl TerminalPage {
@@ -189,11 +193,11 @@ pub(crate) fn terminal(state: &Shared, visit: &Visit, login: &LoggedIn, view: &T
     let f = Frame::new(&state.portal, visit, "admin-terminal", "admin-terminal-title").of(login);
     let row = RowOf::of(visit.lang, view, state.authority.now());
     let own = view.terminal.id == login.session.terminal;
-    TerminalPage { own, ..bare(f, row, view.recoverable, &state.portal.own_url) }
+    TerminalPage { own, can_invite: view.invitable, ..bare(f, row, view.recoverable, &state.portal.own_url) }
 }
 
 fn bare(f: Frame, row: RowOf, can_help: bool, own_url: &str) -> TerminalPage {
-    let address = format!("{}/recovery", own_url.trim_end_matches('/'));
+    let address = own_url.trim_end_matches('/').to_owned();
     TerminalPage {
         f,
         row,
@@ -206,6 +210,8 @@ fn bare(f: Frame, row: RowOf, can_help: bool, own_url: &str) -> TerminalPage {
         address,
         life_error: None,
         own: false,
+        can_invite: false,
+        invitation: None,
     }
 }
 
@@ -256,6 +262,14 @@ pub(crate) mod tests {
             ),
             ("admin-terminal-revoked".into(), rendered(lang, Condition::Revoked, |_| {})),
             ("admin-terminal-retired".into(), rendered(lang, Condition::Retired, |_| {})),
+            ("admin-terminal-new".into(), rendered(lang, Condition::Empty, |page| page.can_invite = true)),
+            (
+                "admin-terminal-invited".into(),
+                rendered(lang, Condition::InUse, |page| {
+                    page.can_invite = true;
+                    page.invitation = Some(("4F7K-92QX".to_owned(), sample::moment(lang, "2026-11-24")));
+                }),
+            ),
             ("admin-terminal-own".into(), expired(&|page| page.own = true)),
             ("admin-terminal-unsure".into(), expired(&|page| page.life_error = Some(lang.t("admin-sure-needed")))),
         ]

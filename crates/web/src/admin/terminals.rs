@@ -240,6 +240,7 @@ pub(crate) mod tests {
             terminal,
             condition,
             recoverable: condition == Condition::Expired,
+            invitable: false,
             until,
             last: None,
             facts: Facts::default(),
@@ -337,7 +338,7 @@ pub(crate) mod tests {
         let now = Timestamp::parse("2026-11-24").expect("valid");
         let shown = |query: &str| {
             let html = page_of(sample::frame(Lang::Ja, "admin-terminals", "admin-terminals-title"), &views, query, now);
-            let rows = html.matches("<a href=\"/admin/terminals/").count();
+            let rows = html.matches("<tr><td data-label").count();
             (rows, html.contains("id=\"page-before\""), html.contains("id=\"page-after\""))
         };
         assert_eq!(shown(""), (100, false, true));

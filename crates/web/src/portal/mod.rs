@@ -2,6 +2,7 @@
 
 pub(crate) mod bundle;
 pub(crate) mod check;
+pub(crate) mod enroll;
 pub(crate) mod import;
 pub(crate) mod landing;
 pub(crate) mod log;

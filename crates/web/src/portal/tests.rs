@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{bundle, check, import, landing, log, login, menu, password, recovery};
+use super::{bundle, check, enroll, import, landing, log, login, menu, password, recovery};
 use crate::admin;
 use crate::console;
 use crate::i18n::Lang;
@@ -19,6 +19,8 @@ fn pages(lang: Lang) -> Vec<(String, String)> {
         log::tests::samples(lang),
         landing::tests::samples(lang),
         recovery::tests::samples(lang),
+        enroll::tests::samples(lang),
+        admin::invite::tests::samples(lang),
         admin::terminals::tests::samples(lang),
         admin::recovery::tests::samples(lang),
         admin::policy::tests::samples(lang),

@@ -20,7 +20,7 @@ const SERVER_KEY: &str = "/.well-known/est/serverkeygen";
 const AGENT_ENROLL: &str = "/.well-known/est/agent/simpleenroll";
 const AGENT_REENROLL: &str = "/.well-known/est/agent/simplereenroll";
 
-fn key() -> LeafKey {
+pub fn key() -> LeafKey {
     LeafKey::generate(KeyKind::P256).expect("generated")
 }
 
@@ -52,7 +52,7 @@ async fn send(program: &mut Browser, path: &str, body: &[u8], headers: &[(&str, 
 }
 
 /// The one certificate of an answer.
-fn issued(answer: &Answer) -> Vec<u8> {
+pub fn issued(answer: &Answer) -> Vec<u8> {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(answer.header("content-type"), "application/pkcs7-mime; smime-type=certs-only");
     let text: String = answer.text().split_ascii_whitespace().collect();
@@ -198,7 +198,7 @@ async fn invite(place: &Deployment, cert: &CertRecord, approval: bool) -> String
     made.code.spoken().expose().clone()
 }
 
-async fn with_code(program: &mut Browser, path: &str, request: &[u8], code: &str) -> Answer {
+pub async fn with_code(program: &mut Browser, path: &str, request: &[u8], code: &str) -> Answer {
     let authorization = format!("Basic {}", STANDARD.encode(format!("enroll:{code}")));
     send(program, path, STANDARD.encode(request).as_bytes(), &[("authorization", &authorization)]).await
 }

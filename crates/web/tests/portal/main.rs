@@ -5,6 +5,7 @@ mod acts;
 mod api;
 mod coverage;
 mod deployment;
+mod enroll;
 mod est;
 mod forms;
 mod log;
