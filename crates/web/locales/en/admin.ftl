@@ -52,10 +52,10 @@ admin-no-help-revoked = The certificate of this terminal was revoked. It may be 
 admin-no-help-retired = This terminal is out of service. To use it again, please contact the support.
 admin-no-help-empty = This terminal never had a certificate. Please contact the support.
 
-admin-life-title = Name and end of service
+admin-life-title = Name, place and end of service
 admin-name = Terminal name
 admin-name-hint = Up to 40 characters. A name that says where it stands or who uses it keeps terminals from being mixed up.
-admin-name-button = Change the name
+admin-name-button = Save
 admin-name-needed = Please give a name of at most 40 characters.
 admin-end-title = Cut it off
 admin-end-lead = It cannot connect any more from then on. This cannot be taken back.

@@ -46,10 +46,10 @@ admin-no-help-revoked = この端末の証明書は失効（無効化）され�
 admin-no-help-retired = この端末は利用を終えています。もう一度使うときは、お問い合わせの窓口に連絡してください。
 admin-no-help-empty = この端末には、まだ証明書が発行されていません。お問い合わせの窓口に連絡してください。
 
-admin-life-title = 名前の変更・利用の終わり
+admin-life-title = 名前・置き場所の変更、利用の終わり
 admin-name = 端末名
 admin-name-hint = 40文字まで。置き場所や使う人が分かる名前にすると、取り違えを防げます。
-admin-name-button = 名前を変える
+admin-name-button = 保存する
 admin-name-needed = 端末名を40文字以内で入力してください。
 admin-end-title = 使えなくする
 admin-end-lead = すぐに接続できなくなります。取り消すことはできません。
