@@ -89,13 +89,7 @@ impl Authority {
         minutes: u32,
         (approval, moves): (bool, bool),
     ) -> Result<NewInvitation, InviteError> {
-        let by_program =
-            matches!(actor, Actor::Program(program) if program.is_the_operators(ApiScope::TerminalsInvite));
-        let by_operator = by_program || matches!(actor, Actor::Operator { .. });
-        let by_administrator = matches!(actor, Actor::User { .. }) && administers(actor, terminal.customer);
-        if !by_operator && !by_administrator {
-            return Err(InviteError::Forbidden);
-        }
+        let by_operator = by_operator(actor, terminal).ok_or(InviteError::Forbidden)?;
         if terminal.retired_at.is_some() {
             return Err(InviteError::Retired);
         }
@@ -254,6 +248,16 @@ impl Authority {
     /// What the register keeps of a code: 40 bits of chance need a key, or whoever reads the register could try them all.
     fn code_hash(&self, code: &Code) -> [u8; 32] {
         *self.0.vault.derive(&format!("invitation/{}", code.whole().expose())).expose()
+    }
+}
+
+/// Whether it is the operator who invites, or a program of the operator's, and not an administrator; nothing where it is nobody who may.
+fn by_operator(actor: &Actor, terminal: &Terminal) -> Option<bool> {
+    match actor {
+        Actor::Operator { .. } => Some(true),
+        Actor::Program(program) => program.is_the_operators(ApiScope::TerminalsInvite).then_some(true),
+        Actor::User { .. } => administers(actor, terminal.customer).then_some(false),
+        _ => None,
     }
 }
 
