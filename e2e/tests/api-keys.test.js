@@ -73,6 +73,8 @@ test('it is rotated without a gap, and revoked at once', async () => {
   const [user, password] = await shown();
   assert.equal((await ask('/api/v1/api-key', user, password)).status, 200);
   await admin.page.click('#noted-link');
+  assert.equal(await admin.page.locator('form[action$="/revoke"] button').isVisible(), false, 'not by one press alone');
+  await admin.page.click('summary');
   await admin.page.click('form[action$="/revoke"] button');
   await onPage(admin.page, 'admin-api-keys');
   assert.equal((await ask('/api/v1/api-key', user, password)).body.code, 'api-key-revoked');

@@ -146,6 +146,7 @@ api-keys-rotate = Replace
 api-keys-rotate-which = Replace the password of “{ $name }”
 api-keys-rotate-hint = “Replace” makes a new password. The one before goes on working for 7 days; change the program's settings in that time. If a password may have leaked, press “Revoke” and make a new API key.
 api-keys-revoke = Revoke
+api-keys-revoke-sure = Programs that use this key stop working at once. This cannot be taken back.
 api-keys-revoke-which = Revoke the API key “{ $name }”
 api-keys-state-active = Active
 api-keys-state-expired = Expired

@@ -137,6 +137,7 @@ api-keys-rotate = 入れ替える
 api-keys-rotate-which = 「{ $name }」のパスワードを入れ替える
 api-keys-rotate-hint = 「入れ替える」を押すと新しいパスワードができます。前のパスワードも7日間使えるので、その間にプログラムの設定を変えてください。漏れたおそれがあるときは「無効にする」を押し、新しい API キーを作ってください。
 api-keys-revoke = 無効にする
+api-keys-revoke-sure = このキーを使うプログラムは、すぐに使えなくなります。元には戻せません。
 api-keys-revoke-which = 「{ $name }」の API キーを無効にする
 api-keys-state-active = 有効
 api-keys-state-expired = 期限切れ
