@@ -64,6 +64,7 @@ ensure_clients() {
   ensure_python_program schemathesis "$SCHEMATHESIS_VERSION" TEGATA_SCHEMATHESIS_BIN
   ensure pki:strongswan-pki "/usr/share/doc/libstrongswan-standard-plugins:libstrongswan-standard-plugins"
   ensure javac:default-jdk-headless curl-config:libcurl4-openssl-dev /usr/include/openssl/ssl.h:libssl-dev
+  ensure nginx:nginx-light haproxy:haproxy caddy:caddy
 }
 
 # ensure_python_program NAME VERSION VARIABLE: it has a Python environment of its own, which is made again when its version is not this one.
@@ -228,6 +229,7 @@ step_interop() {
   scripts/orca.sh "$folder/demo"
   scripts/est.sh "$folder/demo"
   scripts/api.sh "$folder/demo"
+  scripts/proxies.sh "$folder/demo"
 }
 
 # What strangers could send, thought up by libFuzzer: here a few seconds for each target, with scripts/fuzz.sh as long as one likes.

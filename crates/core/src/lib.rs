@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod api_key;
+pub mod application;
 pub mod audit;
 pub mod cert;
 pub mod contact;

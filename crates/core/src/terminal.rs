@@ -60,6 +60,14 @@ pub struct Subject {
     pub common_name: String,
 }
 
+impl Subject {
+    /// Whose terminal a commonName says it is, and which one; the other way round of [`Terminal::subject`].
+    pub fn read(common_name: &str) -> Option<(CustomerId, ClientNumber)> {
+        let (customer, client) = common_name.strip_prefix("JP_")?.split_once('_')?;
+        Some((customer.parse().ok()?, client.parse().ok()?))
+    }
+}
+
 impl Terminal {
     /// What its certificates say it is. Comes from the register, never from an older certificate.
     pub fn subject(&self, customer: &Customer) -> Subject {

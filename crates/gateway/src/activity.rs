@@ -56,13 +56,15 @@ pub(crate) struct Activity(Mutex<State>);
 struct State {
     in_service: usize,
     answering: usize,
+    /// Of these, the answers of which our own service owes the next piece.
+    owed: usize,
     progress_at: Instant,
     header_since: Option<Instant>,
 }
 
 impl Activity {
     pub(crate) fn new() -> Arc<Self> {
-        let state = State { in_service: 0, answering: 0, progress_at: Instant::now(), header_since: None };
+        let state = State { in_service: 0, answering: 0, owed: 0, progress_at: Instant::now(), header_since: None };
         Arc::new(Self(Mutex::new(state)))
     }
 
@@ -86,7 +88,7 @@ impl Activity {
     /// An answer is on its way until the guard is dropped.
     pub(crate) fn answer(self: &Arc<Self>) -> Answering {
         self.state().answering += 1;
-        Answering(Arc::clone(self))
+        Answering { activity: Arc::clone(self), is_owed: false }
     }
 
     fn bytes_arrived(&self) {
@@ -110,7 +112,8 @@ impl Activity {
         let state = self.state();
         // Nothing that begins while we sleep can become overdue before this.
         let soonest = now + patience.header.min(patience.idle).min(patience.answer);
-        if state.in_service > 0 {
+        let all_owed = state.answering > 0 && state.owed == state.answering;
+        if state.in_service > 0 || all_owed {
             return Ok(soonest);
         }
         let still = if state.answering > 0 { patience.answer } else { patience.idle };
@@ -140,18 +143,31 @@ impl Drop for InService {
 
 /// An answer is on its way.
 #[derive(Debug)]
-pub(crate) struct Answering(Arc<Activity>);
+pub(crate) struct Answering {
+    activity: Arc<Activity>,
+    is_owed: bool,
+}
 
 impl Answering {
-    pub(crate) fn progress(&self) {
-        self.0.progress();
+    /// The client asked for a piece: it is there, or the service owes it.
+    pub(crate) fn note(&mut self, is_owed: bool) {
+        if is_owed && self.is_owed {
+            return;
+        }
+        let mut state = self.activity.state();
+        if is_owed != self.is_owed {
+            state.owed = if is_owed { state.owed + 1 } else { state.owed - 1 };
+            self.is_owed = is_owed;
+        }
+        state.progress_at = Instant::now();
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.activity.state();
         state.answering -= 1;
+        state.owed -= usize::from(self.is_owed);
         state.progress_at = Instant::now();
     }
 }
@@ -234,6 +250,21 @@ mod tests {
         assert_eq!(after(&activity, 59), None);
         assert_eq!(after(&activity, 61), Some(Overdue::Idle), "an answer that nobody reads");
         drop(answering);
+    }
+
+    #[test]
+    fn an_answer_of_which_the_service_owes_the_next_piece_is_not_the_clients_delay() {
+        let activity = Activity::new();
+        let mut answering = activity.answer();
+        answering.note(true);
+        assert_eq!(after(&activity, 10_000), None);
+        let other = activity.answer();
+        assert_eq!(after(&activity, 61), Some(Overdue::Idle), "the other one is not read");
+        drop(other);
+        answering.note(false);
+        assert_eq!(after(&activity, 61), Some(Overdue::Idle));
+        drop(answering);
+        assert_eq!(activity.state().owed, 0);
     }
 
     #[test]

@@ -41,10 +41,20 @@ impl Trouble {
     }
 }
 
+/// How large a request's body may be, and how slow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) max_bytes: usize,
+    pub(crate) timeout: Duration,
+    /// Whether each piece has this time, and not the whole.
+    pub(crate) for_each_piece: bool,
+}
+
 /// The body of a request, cut at the listener's limits. Past its size it fails with [`LengthLimitError`], past its time with [`TooSlow`].
 #[derive(Debug)]
 pub struct RequestBody {
     inner: Limited<Incoming>,
+    bounds: Bounds,
     deadline: Instant,
     /// Wakes at the deadline; made when there is something to wait for, which most requests never have.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -53,10 +63,11 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, max_bytes: usize, timeout: Duration, activity: Arc<Activity>) -> Self {
+    pub(crate) fn new(inner: Incoming, bounds: Bounds, activity: Arc<Activity>) -> Self {
         Self {
-            inner: Limited::new(inner, max_bytes),
-            deadline: Instant::now() + timeout,
+            inner: Limited::new(inner, bounds.max_bytes),
+            bounds,
+            deadline: Instant::now() + bounds.timeout,
             alarm: None,
             trouble: Arc::default(),
             activity,
@@ -89,6 +100,13 @@ impl Body for RequestBody {
             && error.is::<LengthLimitError>()
         {
             self.note(TOO_LARGE);
+        }
+        if self.bounds.for_each_piece {
+            let deadline = Instant::now() + self.bounds.timeout;
+            self.deadline = deadline;
+            if let Some(alarm) = &mut self.alarm {
+                alarm.as_mut().reset(deadline);
+            }
         }
         self.activity.progress();
         Poll::Ready(frame)
@@ -128,9 +146,9 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        self.answering.progress();
-        Poll::Ready(frame)
+        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        self.answering.note(frame.is_pending());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

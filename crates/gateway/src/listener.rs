@@ -2,10 +2,10 @@
 //! the TLS listener and for the plain one of the operations port.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -13,7 +13,6 @@ use hyper::body::{Body, Bytes};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -25,8 +24,9 @@ use crate::activity::{Activity, Overdue, Patience};
 use crate::body::{BodyError, RequestBody};
 use crate::identity_coding::WithoutIdentityCoding;
 use crate::limits::{Limits, Slot, Slots};
+use crate::proxy::{Applications, Visitor};
 use crate::request::Line;
-use crate::tls::{Accepted, TlsFront};
+use crate::tls::{Accepted, TlsFront, TlsInfo};
 
 /// How long a client that was told of the end may stay idle before the connection is dropped.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -83,6 +83,7 @@ pub struct Drained {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    applications: Applications,
 }
 
 impl Listener {
@@ -96,7 +97,13 @@ impl Listener {
         };
         let socket = TcpListener::bind(address).await.map_err(explain)?;
         let address = socket.local_addr().map_err(explain)?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, applications: Applications::default() })
+    }
+
+    /// Requests for these applications carry a [`Claim`](crate::proxy::Claim) and the [`Visitor`]; their bodies have the application's
+    /// limits where the gate lets the visitor in.
+    pub fn with_applications(self, applications: Applications) -> Self {
+        Self { applications, ..self }
     }
 
     /// Where it listens.
@@ -146,12 +153,11 @@ impl Listener {
             metrics::counter!("tegata_connections_total").increment(1);
             let Some(slot) = place(&slots, client) else { continue };
             let (limits, stopped) = (Arc::clone(&limits), stopped.clone());
-            let connection = Connection { client, door: door.clone(), limits, stopped };
+            let applications = self.applications.clone();
+            let connection =
+                Connection { client, door: door.clone(), limits, stopped, applications, slot: Arc::new(slot) };
             let service = service.clone();
-            connections.spawn(async move {
-                connection.run(stream, service).await;
-                drop(slot);
-            });
+            connections.spawn(connection.run(stream, service));
         }
         drop(self.socket);
         let _ = stop.send(true); // nobody listens when no connection is open
@@ -218,6 +224,9 @@ struct Connection {
     door: Door,
     limits: Arc<Limits>,
     stopped: watch::Receiver<bool>,
+    applications: Applications,
+    /// Free again when the connection, and whatever goes on after it, has ended.
+    slot: Arc<Slot>,
 }
 
 impl Connection {
@@ -242,8 +251,11 @@ impl Connection {
                     accepted = self.shake_hands(&front, stream) => accepted,
                     () = stop_signal(&mut stopped) => return,
                 };
-                let Some(Accepted { stream, presented, info, is_h2 }) = accepted else { return };
-                let line = self.line(Some((front, presented, info)));
+                let Some(Accepted { stream, presented, leaf, info, is_h2 }) = accepted else { return };
+                let (client, slot, stopped) = (self.client, Arc::clone(&self.slot), self.stopped.clone());
+                let bearer = OnceLock::new();
+                let visitor = Visitor { client, front, presented, leaf, _slot: slot, stopped, bearer };
+                let line = self.line(Some((Arc::new(visitor), info)));
                 if is_h2 {
                     self.http2(stream, service, line).await;
                 } else if matches!(self.door, Door::OldPrograms(_)) {
@@ -256,9 +268,9 @@ impl Connection {
         }
     }
 
-    fn line(&self, tls: Option<(Arc<TlsFront>, tegata_core::peer::Presented, crate::tls::TlsInfo)>) -> Arc<Line> {
-        let (limits, activity) = (Arc::clone(&self.limits), Activity::new());
-        Arc::new(Line { client: self.client, tls, limits, activity, counter: Mutex::default() })
+    fn line(&self, tls: Option<(Arc<Visitor>, TlsInfo)>) -> Arc<Line> {
+        let (limits, activity, applications) = (Arc::clone(&self.limits), Activity::new(), self.applications.clone());
+        Arc::new(Line { client: self.client, tls, limits, activity, applications, counter: Mutex::default() })
     }
 
     async fn shake_hands(&self, front: &TlsFront, stream: TcpStream) -> Option<Accepted> {
@@ -289,7 +301,7 @@ impl Connection {
 
     async fn http1<IO, S, B>(&self, io: IO, service: S, line: Arc<Line>, keep_alive: bool)
     where
-        IO: AsyncRead + AsyncWrite + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
         B: Body<Data = Bytes> + Send + 'static,
@@ -304,13 +316,14 @@ impl Connection {
             .header_read_timeout(None) // `Activity` tells a slow header from an idle connection
             .max_header_size(header_bytes)
             .max_buf_size(header_bytes.max(64 * 1024))
-            .serve_connection(TokioIo::new(io), answer);
-        self.drive(connection, &activity).await;
+            .serve_connection(TokioIo::new(io), answer)
+            .with_upgrades();
+        self.drive(connection, http1::UpgradeableConnection::graceful_shutdown, &activity).await;
     }
 
     async fn http2<IO, S, B>(&self, io: IO, service: S, line: Arc<Line>)
     where
-        IO: AsyncRead + AsyncWrite + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
         B: Body<Data = Bytes> + Send + 'static,
@@ -329,14 +342,14 @@ impl Connection {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL)
             .serve_connection(TokioIo::new(io), answer);
-        self.drive(connection, &activity).await;
+        self.drive(connection, http2::Connection::graceful_shutdown, &activity).await;
     }
 
     /// Runs a connection until it ends by itself, the client dawdles, or the server stops.
-    async fn drive<C>(&self, connection: C, activity: &Activity)
+    /// `say_goodbye` has the connection end after the requests that are under way.
+    async fn drive<C>(&self, connection: C, say_goodbye: fn(Pin<&mut C>), activity: &Activity)
     where
-        C: GracefulConnection,
-        C::Error: fmt::Display,
+        C: Future<Output = Result<(), hyper::Error>>,
     {
         let mut connection = std::pin::pin!(connection);
         let mut stopped = self.stopped.clone();
@@ -363,7 +376,7 @@ impl Connection {
                 Some(Overdue::Idle) => return,
             };
             // A request that crosses this message on the wire is still answered.
-            connection.as_mut().graceful_shutdown();
+            say_goodbye(connection.as_mut());
             activity.progress();
             is_told = true;
         }

@@ -16,9 +16,10 @@ use tegata_core::peer::{Peer, PeerState, Presented};
 use tower::{Service, ServiceExt};
 
 use crate::activity::{Activity, Watched};
-use crate::body::{BodyError, RequestBody, ResponseBody};
+use crate::body::{BodyError, Bounds, RequestBody, ResponseBody};
 use crate::limits::{Limits, MAX_HEADER_FIELDS};
-use crate::tls::{TlsFront, TlsInfo};
+use crate::proxy::{Applications, Claim, Visitor};
+use crate::tls::TlsInfo;
 
 /// How much of a body that is too large is read and thrown away, so that the client finishes sending and reads the answer.
 const LINGER_BYTES: u64 = 1024 * 1024;
@@ -28,10 +29,11 @@ const LINGER_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) client: SocketAddr,
-    /// What was presented, and how the connection is protected; none on a plain listener.
-    pub(crate) tls: Option<(Arc<TlsFront>, Presented, TlsInfo)>,
+    /// Who presented what, and how the connection is protected; none on a plain listener.
+    pub(crate) tls: Option<(Arc<Visitor>, TlsInfo)>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) applications: Applications,
     /// The counter of the last request's kind.
     pub(crate) counter: Mutex<Option<((&'static str, StatusCode), Counter)>>,
 }
@@ -55,11 +57,11 @@ impl Line {
     {
         let _serving = self.activity.serve();
         let begun = tokio::time::Instant::now();
-        let peer = self.tls.as_ref().map(|(front, presented, _)| front.peer(presented));
+        let peer = self.tls.as_ref().map(|(visitor, _)| visitor.peer());
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let response = match self.refusal(&request) {
-            Some(status) => self.refuse(status, request).await,
-            None => self.pass(service, request, peer.clone()).await,
+        let response = match self.admission(&request, peer.as_ref()) {
+            Err(status) => self.refuse(status, request).await,
+            Ok(admission) => self.pass(service, request, peer.clone(), admission).await,
         };
         self.note(peer.as_ref(), response.status());
         tracing::info!(
@@ -94,20 +96,29 @@ impl Line {
         }
     }
 
-    async fn pass<S, B>(&self, service: S, request: Request<Incoming>, peer: Option<Peer>) -> Response<ResponseBody>
+    async fn pass<S, B>(
+        &self,
+        service: S,
+        request: Request<Incoming>,
+        peer: Option<Peer>,
+        Admission { claim, body: bounds }: Admission,
+    ) -> Response<ResponseBody>
     where
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
         let (mut parts, body) = request.into_parts();
-        let limits = &self.limits;
-        let body = RequestBody::new(body, limits.max_body_bytes, limits.body_timeout, Arc::clone(&self.activity));
+        let body = RequestBody::new(body, bounds, Arc::clone(&self.activity));
         let trouble = body.trouble();
         parts.extensions.insert(self.client);
-        if let (Some(peer), Some((_, _, info))) = (peer, &self.tls) {
+        if let (Some(peer), Some((visitor, info))) = (peer, &self.tls) {
             parts.extensions.insert(peer);
             parts.extensions.insert(info.clone());
+            parts.extensions.insert(Arc::clone(visitor));
+            if let Some(claim) = claim {
+                parts.extensions.insert(claim);
+            }
         }
         let Ok(response) = service.oneshot(Request::from_parts(parts, body)).await;
         match trouble.status() {
@@ -117,27 +128,36 @@ impl Line {
         }
     }
 
-    /// Why this request never reaches the service.
-    fn refusal(&self, request: &Request<Incoming>) -> Option<StatusCode> {
+    /// How this request reaches the service, or why it never does.
+    fn admission(&self, request: &Request<Incoming>, peer: Option<&Peer>) -> Result<Admission, StatusCode> {
         if request.headers().len() > MAX_HEADER_FIELDS {
-            return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
-        let host = match host(request) {
-            Ok(host) => host,
-            Err(status) => return Some(status),
-        };
+        let authority = authority(request)?;
+        let host = authority.as_ref().map(Authority::host);
         // Chromium sends requests for one host name over its connection to another (RFC 9113 section 9.1.1) as long as that one showed no
         // certificate, so an alias host name would never bring the chooser back. 421 makes it connect, and ask its user, anew (RFC 9110
         // section 15.5.20).
-        let asked = self.tls.as_ref().and_then(|(_, _, info)| info.server_name.as_deref());
-        if let (Some(asked), Some(host)) = (asked, &host)
+        let asked = self.tls.as_ref().and_then(|(_, info)| info.server_name.as_deref());
+        if let (Some(asked), Some(host)) = (asked, host)
             && !host.trim_end_matches('.').eq_ignore_ascii_case(asked)
         {
-            return Some(StatusCode::MISDIRECTED_REQUEST);
+            return Err(StatusCode::MISDIRECTED_REQUEST);
         }
-        let announced = request.body().size_hint().lower();
-        let permitted = u64::try_from(self.limits.max_body_bytes).unwrap_or(u64::MAX);
-        (announced > permitted).then_some(StatusCode::PAYLOAD_TOO_LARGE)
+        let claim = self.applications.claim(authority.as_ref().map(Authority::as_str), request.uri().path());
+        let body = match &claim {
+            Some(Claim::Application(application)) if peer.is_some_and(|peer| peer.accepted().is_some()) => {
+                let settings = application.settings();
+                let bytes = settings.max_body_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+                Bounds { max_bytes: bytes.unwrap_or(usize::MAX), timeout: settings.idle_timeout, for_each_piece: true }
+            }
+            _ => {
+                let Limits { max_body_bytes, body_timeout, .. } = *self.limits;
+                Bounds { max_bytes: max_body_bytes, timeout: body_timeout, for_each_piece: false }
+            }
+        };
+        let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > body.max_bytes { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(Admission { claim, body }) }
     }
 
     async fn refuse(&self, status: StatusCode, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -161,8 +181,14 @@ impl Line {
     }
 }
 
-/// The one host name that a request is for. Several, or none where HTTP/1.1 asks for one, is a bad request (RFC 9112 section 3.2).
-fn host(request: &Request<Incoming>) -> Result<Option<String>, StatusCode> {
+/// How a request is handed on.
+struct Admission {
+    claim: Option<Claim>,
+    body: Bounds,
+}
+
+/// The one host (and port) that a request is for. Several, or none where HTTP/1.1 asks for one, is a bad request (RFC 9112 section 3.2).
+fn authority(request: &Request<Incoming>) -> Result<Option<Authority>, StatusCode> {
     let mut fields = request.headers().get_all(HOST).iter();
     let field = match (fields.next(), fields.next()) {
         (_, Some(_)) => return Err(StatusCode::BAD_REQUEST),
@@ -173,8 +199,8 @@ fn host(request: &Request<Incoming>) -> Result<Option<String>, StatusCode> {
         (Some(target), Some(field)) if !target.as_str().eq_ignore_ascii_case(field.as_str()) => {
             Err(StatusCode::BAD_REQUEST)
         }
-        (Some(target), _) => Ok(Some(target.host().to_owned())),
-        (None, Some(field)) => Ok(Some(field.host().to_owned())),
+        (Some(target), _) => Ok(Some(target.clone())),
+        (None, Some(field)) => Ok(Some(field)),
         (None, None) if request.version() == Version::HTTP_10 => Ok(None),
         (None, None) => Err(StatusCode::BAD_REQUEST),
     }

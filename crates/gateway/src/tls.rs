@@ -93,6 +93,8 @@ struct Built {
 pub(crate) struct Accepted {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) presented: Presented,
+    /// The certificate that was presented, where it is one of ours.
+    pub(crate) leaf: Option<CertificateDer<'static>>,
     pub(crate) info: TlsInfo,
     pub(crate) is_h2: bool,
 }
@@ -121,14 +123,28 @@ impl TlsFront {
         Peer { presented: presented.clone(), state: self.trust.state(presented, self.clock.0.now()) }
     }
 
+    /// Classifies a certificate that somebody else was shown and had its key proven.
+    pub(crate) fn recognise(&self, leaf: &CertificateDer<'_>) -> Presented {
+        present(Some(std::slice::from_ref(leaf)), &self.trust.current())
+    }
+
+    /// The certificate of an issuing CA that is trusted now (DER).
+    pub(crate) fn issuer(&self, id: IssuerId) -> Option<Vec<u8>> {
+        let snapshot = self.trust.current();
+        snapshot.issuers.iter().find(|(known, _)| *known == id).map(|(_, issuer)| issuer.der().to_vec())
+    }
+
     /// Shakes hands. The caller limits the time.
     pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<Accepted> {
         let stream = TlsAcceptor::from(self.config()).accept(stream).await?;
         let (_, connection) = stream.get_ref();
         let presented = present(connection.peer_certificates(), &self.trust.current());
+        let is_ours = matches!(presented, Presented::Ours(_));
+        let leaf = connection.peer_certificates().and_then(<[_]>::first).filter(|_| is_ours).cloned();
+        let leaf = leaf.map(CertificateDer::into_owned);
         let info = describe(connection);
         let is_h2 = connection.alpn_protocol() == Some(b"h2");
-        Ok(Accepted { stream, presented, info, is_h2 })
+        Ok(Accepted { stream, presented, leaf, info, is_h2 })
     }
 
     /// The configuration for the issuers now in force: their names go into each CertificateRequest.

@@ -10,7 +10,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName};
 
 use crate::issuer::{IssuerCert, fingerprint};
 use crate::tbs::{Envelope, Tbs};
-use crate::{MAX_DER, extension, oid};
+use crate::{MAX_DER, extension, name, oid};
 
 /// What a presented certificate says, if one of `issuers` signed it for a terminal; `None` for everything else.
 pub fn identify(leaf_der: &[u8], issuers: &[(IssuerId, IssuerCert)]) -> Option<PeerCert> {
@@ -38,6 +38,23 @@ pub fn identify(leaf_der: &[u8], issuers: &[(IssuerId, IssuerCert)]) -> Option<P
         not_before: validity.not_before,
         not_after: validity.not_after,
     })
+}
+
+/// Whom a certificate's subject names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// organizationName; empty where there is none.
+    pub organization: String,
+    /// commonName; empty where there is none.
+    pub common_name: String,
+}
+
+/// The subject of a certificate that [`identify`] recognised; of any other it says nothing that could be relied on.
+pub fn holder(leaf_der: &[u8]) -> Option<Holder> {
+    let envelope = Envelope::open(leaf_der).ok()?;
+    let tbs = Tbs::from_der(envelope.signed).ok()?;
+    let text = |oid| name::single(&tbs.subject, oid).map_or_else(String::new, |(_, text)| text.to_owned());
+    Some(Holder { organization: text(oid::ORGANIZATION), common_name: text(oid::COMMON_NAME) })
 }
 
 /// The terminal that an end-entity certificate for client authentication names, and what it is for there.

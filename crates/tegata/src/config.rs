@@ -1,6 +1,7 @@
 //! The configuration file: one struct per topic, unknown keys refused. docs/config.example.toml is its sample and its manual; a test
 //! holds both together. Relative paths are relative to the file.
 
+mod applications;
 mod audit;
 mod listeners;
 mod mail;
@@ -17,12 +18,14 @@ use tegata_pki::lint::{is_dns_name, is_http_url};
 use tegata_store::{Database, StoreError};
 use tracing_subscriber::EnvFilter;
 
+pub use applications::Application;
+use applications::check_applications;
 pub use audit::Audit;
 use audit::check_audit;
-pub use listeners::{Est, Orca, ServerNames};
+pub use listeners::{Est, ForwardAuth, Orca, ServerNames};
 pub use mail::{Mail, MailTls};
 
-use listeners::{check_est, check_orca, check_server_names, check_window};
+use listeners::{check_est, check_forward_auth, check_orca, check_server_names, check_window};
 use mail::check_mail;
 
 /// The sample, with every setting explained.
@@ -44,10 +47,15 @@ pub struct Config {
     pub status: Option<Status>,
     /// What people see.
     pub portal: Portal,
+    /// Applications on the master menu, and behind the gate.
+    #[serde(default)]
+    pub application: Vec<Application>,
     /// The listener for ORCA's own programs; absent means that there is none.
     pub orca: Option<Orca>,
     /// Another listener for EST, which the portal's has too; absent means that there is none.
     pub est: Option<Est>,
+    /// The listener for other reverse proxies; absent means that there is none.
+    pub forward_auth: Option<ForwardAuth>,
     /// The operation log.
     #[serde(default)]
     pub audit: Audit,
@@ -67,6 +75,9 @@ pub struct Config {
 pub struct Server {
     /// Address and port for browsers.
     pub listen: SocketAddr,
+    /// More of them, for applications that have a port of their own.
+    #[serde(default)]
+    pub also_listen: Vec<SocketAddr>,
     /// Address and port for `/metrics`, `/healthz` and `/readyz`; loopback.
     pub operations_listen: SocketAddr,
     /// The address people type.
@@ -166,21 +177,6 @@ pub struct Portal {
     pub bundle_days: i64,
     /// After how many hours a login ends.
     pub session_hours: i64,
-    /// Applications on the master menu.
-    #[serde(default)]
-    pub application: Vec<Application>,
-}
-
-/// `[[portal.application]]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Application {
-    /// Its name in Japanese.
-    pub name_ja: String,
-    /// Its name in English.
-    pub name_en: String,
-    /// Where the tile leads.
-    pub url: String,
 }
 
 /// `[log]`
@@ -355,6 +351,7 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     check_names(config)?;
     config.orca.as_ref().map_or(Ok(()), check_orca)?;
     config.est.as_ref().map_or(Ok(()), check_est)?;
+    config.forward_auth.as_ref().map_or(Ok(()), check_forward_auth)?;
     check_audit(&config.audit)?;
     config.mail.as_ref().map_or(Ok(()), check_mail)?;
     let server = &config.server;
@@ -373,12 +370,7 @@ fn check_values(config: &Config) -> Result<(), ConfigError> {
     if !(1..=168).contains(&config.portal.session_hours) {
         return wrong("portal.session_hours", &config.portal.session_hours, "1 to 168");
     }
-    for tile in &config.portal.application {
-        if !(tile.url.starts_with("https://") || tile.url.starts_with("http://") || tile.url.starts_with('/')) {
-            return wrong("portal.application.url", &tile.url, "https://…, http://… or a path");
-        }
-    }
-    Ok(())
+    check_applications(config)
 }
 
 /// `https://host[:port]`, or the same in plain HTTP, nothing behind it.
@@ -529,9 +521,10 @@ mod tests {
             |source: &'static str| source.split("What is wrong with the file").next().expect("structs come first");
         let structs = [
             first(include_str!("config.rs")),
-            first(include_str!("config/listeners.rs")),
+            first(include_str!("config/applications.rs")),
             first(include_str!("config/audit.rs")),
             first(include_str!("config/mail.rs")),
+            first(include_str!("config/listeners.rs")),
         ];
         let structs = structs.iter().flat_map(|source| source.lines());
         let settings: Vec<&str> = structs

@@ -1,6 +1,7 @@
 //! `tegata`: one binary that is a private CA, a mutual-TLS gate and a renewal portal. This file reads the command line and hands over to
 //! `commands`; it decides nothing.
 
+mod applications;
 mod commands;
 mod config;
 mod delivery;

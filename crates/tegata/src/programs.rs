@@ -1,21 +1,30 @@
-//! The listeners for programs, beside the portal's: ORCA's own, and EST for clients that the portal's TLS is too new for. Wiring, no rule.
+//! The listeners for programs, beside the portal's: ORCA's own, EST for clients that the portal's TLS is too new for, and other reverse proxies
+//! that ask for the gate's decision. Wiring, no rule.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::middleware::from_fn_with_state;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use tegata_authority::{Authority, PickUpRules};
 use tegata_core::time::Days;
+use tegata_gateway::body::RequestBody;
+use tegata_gateway::forward_auth::ForwardAuth;
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Drained, Listener};
+use tegata_gateway::proxy::Visitor;
 use tegata_gateway::server_cert::ServerCert;
 use tegata_gateway::tls::{TlsFront, TlsSettings};
 use tegata_gateway::trust::Trust;
 use tegata_web::{OrcaState, WebState};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tower::service_fn;
 
 use crate::config::{Checked, Est, Orca, ServerNames};
 use crate::serve::{server_certificate, wait};
@@ -26,6 +35,7 @@ use crate::trust_feed::{TrustFeed, notice_first_use};
 pub struct Programs {
     orca: Option<(ProgramDoor, Orca)>,
     est: Option<(ProgramDoor, Est)>,
+    forward_auth: Option<(ProgramDoor, ForwardAuth)>,
 }
 
 /// One of them, bound.
@@ -54,12 +64,20 @@ impl Programs {
             Some(it) => Some((bind("[est]", it.listen, it.names(), it.allow_tls12.clone()).await?, it)),
             None => None,
         };
-        Ok(Self { orca, est })
+        let forward_auth = match checked.config.forward_auth.clone() {
+            Some(it) => {
+                let rule = ForwardAuth::new(it.named()?);
+                Some((bind("[forward_auth]", it.listen, it.names(), it.allow_tls12.clone()).await?, rule))
+            }
+            None => None,
+        };
+        Ok(Self { orca, est, forward_auth })
     }
 
     /// Their certificates, to be kept from ending.
     pub fn certificates(&self) -> Vec<(ServerNames, Arc<ServerCert>)> {
         let doors = self.orca.iter().map(|(door, _)| door).chain(self.est.iter().map(|(door, _)| door));
+        let doors = doors.chain(self.forward_auth.iter().map(|(door, _)| door));
         doors.map(|door| (door.names.clone(), door.certificate.clone())).collect()
     }
 
@@ -87,8 +105,28 @@ impl Programs {
             let front = Door::Tls(door.front);
             served.push(tokio::spawn(door.listener.serve(front, limits.clone(), router, wait(stopped.clone()))));
         }
+        if let Some((door, rule)) = self.forward_auth {
+            tracing::info!(address = %door.listener.local_address(), "open for other reverse proxies");
+            let (front, feed) = (Door::Tls(door.front), feed.clone());
+            let service = service_fn(move |request| decide(rule.clone(), feed.clone(), request));
+            served.push(tokio::spawn(door.listener.serve(front, limits.clone(), service, wait(stopped.clone()))));
+        }
         served
     }
+}
+
+/// Answers a proxy. A certificate that it was shown for the first time is in use from now on.
+async fn decide(
+    rule: ForwardAuth,
+    feed: TrustFeed,
+    request: Request<RequestBody>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let visitor = request.extensions().get::<Arc<Visitor>>().cloned().expect("a TLS listener names its visitor");
+    let (answer, judged) = rule.answer(&visitor, request.uri().path(), request.headers());
+    if let Some(peer) = judged {
+        feed.notice(&peer, &HeaderMap::new()).await; // the fields are the proxy's
+    }
+    Ok(answer)
 }
 
 fn orca_state(settings: &Orca, authority: Authority) -> OrcaState {

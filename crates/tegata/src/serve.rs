@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tegata_authority::Authority;
@@ -20,6 +19,7 @@ use tegata_core::access::Actor;
 use tegata_core::time::{Clock, Days};
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Listener};
+use tegata_gateway::proxy::Applications;
 use tegata_gateway::server_cert::{Reload, ServerCert};
 use tegata_gateway::tls::{TlsFront, TlsSettings};
 use tegata_pki::crl;
@@ -28,13 +28,15 @@ use tegata_store::{ServeLock, Store};
 use tegata_web::{Health, HealthCheck, PortalConfig, StatusState, Tile, WebState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tower::service_fn;
 
+use crate::applications::{self, Front};
 use crate::config::{Checked, LogFormat, ServerNames};
 use crate::delivery::Courier;
 use crate::deployment;
 use crate::programs::Programs;
 use crate::system::{SystemClock, SystemEntropy};
-use crate::trust_feed::{Speakers, TrustFeed, notice_first_use};
+use crate::trust_feed::{Speakers, TrustFeed};
 
 /// How often lapsed bundles, ended sessions and old failures are swept out.
 const SWEEP: Duration = Duration::from_secs(300);
@@ -53,7 +55,11 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     let checked = deployment::config(config)?;
     start_log(&checked);
     let passphrase = deployment::passphrase()?;
-    Server::bind(checked, &passphrase).await?.run().await
+    let server = Server::bind(checked, &passphrase).await?;
+    let hangups = tokio::spawn(applications::follow_hangups(config.to_owned(), server.applications.clone()));
+    let ended = server.run().await;
+    hangups.abort();
+    ended
 }
 
 /// Log lines on standard error, as the configuration says; the environment's RUST_LOG wins.
@@ -79,7 +85,9 @@ pub struct Server {
     feed: TrustFeed,
     front: Arc<TlsFront>,
     certificate: Arc<ServerCert>,
-    listener: Listener,
+    /// The portal's, and those of applications with a port of their own.
+    listeners: Vec<Listener>,
+    applications: Applications,
     programs: Programs,
     courier: Option<Courier>,
     operations: Listener,
@@ -95,7 +103,12 @@ impl Server {
         let settings = &checked.config.server;
         let store = deployment::register(&checked).await?;
         let lock = store.lock_for_serving()?;
-        let listener = Listener::bind(settings.listen).await.context("server.listen")?;
+        let mut listeners = vec![Listener::bind(settings.listen).await.context("server.listen")?];
+        for address in &settings.also_listen {
+            listeners.push(Listener::bind(*address).await.context("server.also_listen")?);
+        }
+        let applications = Applications::default();
+        applications.replace(applications::read(&checked.config)?);
         let operations = Listener::bind(settings.operations_listen).await.context("server.operations_listen")?;
         let metrics = recorder()?;
         let pool = checked.config.authority.key_pool;
@@ -117,7 +130,8 @@ impl Server {
             feed,
             front,
             certificate,
-            listener,
+            listeners,
+            applications,
             programs,
             courier,
             operations,
@@ -149,6 +163,17 @@ impl Server {
         self.checked.config.est.as_ref().map_or(&self.checked.config.server.url, |est| &est.url)
     }
 
+    /// Where the first application behind this gate is found.
+    pub fn application_url(&self) -> Option<&str> {
+        let mut all = self.checked.config.application.iter();
+        all.find(|application| !application.upstreams.is_empty()).map(|application| application.url.as_str())
+    }
+
+    /// Where other reverse proxies ask, if they may.
+    pub fn forward_auth_url(&self) -> Option<&str> {
+        self.checked.config.forward_auth.as_ref().map(|asked| asked.url.as_str())
+    }
+
     /// Where `/metrics` is.
     pub fn operations_address(&self) -> SocketAddr {
         self.operations.local_address()
@@ -171,8 +196,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let health = self.health();
         let web_state = Arc::new(self.web_state(health.clone()));
-        let portal =
-            tegata_web::router(web_state.clone()).layer(from_fn_with_state(self.feed.clone(), notice_first_use));
+        let front = Front { portal: tegata_web::router(web_state.clone()), feed: self.feed.clone() };
         let operations = operations_router(self.metrics.clone(), health);
         let settings = &self.checked.config.server;
         let limits = Limits {
@@ -197,17 +221,20 @@ impl Server {
             background.push(keep(names, certificate));
         }
         background.extend(self.courier.map(|courier| tokio::spawn(courier.run())));
-        let others = self.programs.serve(&self.feed, web_state, &limits, &stopped);
-        tracing::info!(address = %self.listener.local_address(), url = %settings.url, "open");
+        let mut others = self.programs.serve(&self.feed, web_state, &limits, &stopped);
+        tracing::info!(address = %self.listeners[0].local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);
-        let door = self.listener.serve(Door::Tls(self.front.clone()), limits, portal, wait(stopped.clone()));
-        let plain = self.operations.serve(Door::Plain, plain_limits, operations, wait(stopped));
-        let (door, plain) = (tokio::spawn(door), tokio::spawn(plain));
+        for listener in self.listeners {
+            let (front, door) = (front.clone(), Door::Tls(self.front.clone()));
+            let service = service_fn(move |request| front.clone().answer(request));
+            let listener = listener.with_applications(self.applications.clone());
+            others.push(tokio::spawn(listener.serve(door, limits.clone(), service, wait(stopped.clone()))));
+        }
+        let plain = tokio::spawn(self.operations.serve(Door::Plain, plain_limits, operations, wait(stopped)));
         signals.wait().await;
         tracing::info!("closing: no new connections, running requests may finish");
         announce(&[sd_notify::NotifyState::Stopping]);
         stop.send_replace(true);
-        door.await?;
         plain.await?;
         for other in others {
             other.await?;
@@ -261,7 +288,7 @@ impl Server {
                 support_hours: portal.support_hours.clone(),
                 own_url: server.url.clone(),
                 alias_urls: server.alias_urls.clone(),
-                applications: portal.application.iter().map(tile).collect(),
+                applications: self.checked.config.application.iter().map(tile).collect(),
             },
             csrf_key: self.authority.derived_key("form tokens"),
             entropy: Arc::new(SystemEntropy),

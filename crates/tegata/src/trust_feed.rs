@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::HeaderMap;
 use tegata_authority::Authority;
 use tegata_authority::crl::Crls;
 use tegata_authority::ocsp::Ocsp;
@@ -91,6 +92,29 @@ impl TrustFeed {
         }
     }
 
+    /// A certificate of ours that is accepted and waits for its first use is in use from this request on. That its terminal was here is
+    /// written down beside the request.
+    pub async fn notice(&self, peer: &Peer, headers: &HeaderMap) {
+        let Some(cert) = peer.credential() else { return };
+        let (authority, seen, system) = (self.0.authority.clone(), cert.clone(), system_of(headers));
+        tokio::spawn(async move {
+            if let Err(error) = authority.saw(&seen, system).await {
+                tracing::debug!(%error, cert.serial = %seen.serial, "that a terminal was here could not be written down");
+            }
+        });
+        if !self.trust().is_unused(cert) {
+            return;
+        }
+        let noted = async {
+            self.0.authority.first_use(cert).await?;
+            self.refresh(true).await
+        };
+        if let Err(error) = noted.await {
+            // The next request tries again; the certificate is good all the same.
+            tracing::warn!(%error, cert.serial = %cert.serial, "the first use of a certificate could not be written down");
+        }
+    }
+
     fn note(&self, outcome: anyhow::Result<()>) {
         let well = outcome.is_ok();
         if self.0.reachable.swap(well, Ordering::Relaxed) != well {
@@ -142,28 +166,10 @@ async fn read(authority: &Authority, speakers: Option<&Speakers>) -> anyhow::Res
     Ok((snapshot, rows.version))
 }
 
-/// Middleware: a certificate of ours that is accepted and waits for its first use is in use from this request on, before any page is made. That
-/// its terminal was here is written down beside the request.
+/// Middleware: [`TrustFeed::notice`] before any page is made.
 pub async fn notice_first_use(State(feed): State<TrustFeed>, request: Request, next: Next) -> Response {
-    if let Some(cert) = request.extensions().get::<Peer>().and_then(Peer::credential) {
-        let (authority, cert, system) = (feed.0.authority.clone(), cert.clone(), system_of(request.headers()));
-        tokio::spawn(async move {
-            if let Err(error) = authority.saw(&cert, system).await {
-                tracing::debug!(%error, cert.serial = %cert.serial, "that a terminal was here could not be written down");
-            }
-        });
-    }
-    if let Some(cert) = request.extensions().get::<Peer>().and_then(Peer::credential)
-        && feed.trust().is_unused(cert)
-    {
-        let noted = async {
-            feed.0.authority.first_use(cert).await?;
-            feed.refresh(true).await
-        };
-        if let Err(error) = noted.await {
-            // The next request tries again; the certificate is good all the same.
-            tracing::warn!(%error, cert.serial = %cert.serial, "the first use of a certificate could not be written down");
-        }
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        feed.notice(peer, request.headers()).await;
     }
     next.run(request).await
 }

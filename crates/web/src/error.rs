@@ -8,6 +8,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
+use tegata_core::application::Unserved;
 use tegata_core::renewal::PermitError;
 use tegata_core::secret::random;
 use tegata_core::time::Timestamp;
@@ -87,6 +88,8 @@ pub(crate) enum Failure {
     NotStaff,
     /// No recovery code was typed here, or its time is over.
     RecoveryOver,
+    /// No application behind the gate answered.
+    Unserved(Unserved),
     /// No permit for a new certificate.
     Refused(PermitError),
     /// What nobody foresaw: what we were doing, and the text for the log.
@@ -125,6 +128,7 @@ impl Failure {
             Self::NotAdmin => "not-admin",
             Self::NotStaff => "not-staff",
             Self::RecoveryOver => "recovery-over",
+            Self::Unserved(unserved) => unserved.as_str(),
             Self::Refused(PermitError::TooEarly { .. }) => "too-early",
             Self::Refused(PermitError::Retired) => "terminal-retired",
             Self::Refused(_) => "renewal-refused",
@@ -143,10 +147,23 @@ impl Failure {
             Self::FormTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSuchPage | Self::NoBundle => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unserved(unserved) => status_of(*unserved),
             Self::Refused(PermitError::TooEarly { .. }) => StatusCode::CONFLICT,
             Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::Internal(..) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+/// What an application's silence is called in HTTP.
+pub(crate) fn status_of(unserved: Unserved) -> StatusCode {
+    match unserved {
+        Unserved::NotForCustomer => StatusCode::FORBIDDEN,
+        Unserved::NothingHere => StatusCode::NOT_FOUND,
+        Unserved::Ambiguous => StatusCode::BAD_REQUEST,
+        Unserved::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+        Unserved::TooSlow => StatusCode::GATEWAY_TIMEOUT,
+        Unserved::Broken => StatusCode::BAD_GATEWAY,
     }
 }
 
@@ -183,6 +200,8 @@ struct TroublePage {
     next: String,
     link: &'static str,
     target: String,
+    /// Whether the support's number belongs on the page.
+    call: bool,
     log_id: Option<String>,
 }
 
@@ -232,7 +251,8 @@ fn page(state: &Shared, visit: &Visit, failure: &Failure, log_id: Option<String>
         Failure::Barred(barrier) => landing::render(&state.portal, visit, *barrier),
         other => {
             let title = format!("trouble-{}-title", other.code());
-            trouble(Frame::new(&state.portal, visit, "trouble", &title), visit, other, log_id).render()
+            trouble(Frame::new(&state.portal, visit, "trouble", &title), visit, &state.portal.own_url, other, log_id)
+                .render()
         }
     };
     match rendered {
@@ -244,16 +264,21 @@ fn page(state: &Shared, visit: &Visit, failure: &Failure, log_id: Option<String>
     }
 }
 
-fn trouble(f: Frame, visit: &Visit, failure: &Failure, log_id: Option<String>) -> TroublePage {
+fn trouble(f: Frame, visit: &Visit, portal: &str, failure: &Failure, log_id: Option<String>) -> TroublePage {
     let code = failure.code();
     let (link, target) = match failure {
         Failure::Csrf | Failure::BadForm | Failure::FormTooLong => ("trouble-link-back", visit.back.clone()),
+        Failure::Unserved(Unserved::Unreachable | Unserved::TooSlow | Unserved::Broken) => {
+            ("trouble-link-again", visit.back.clone())
+        }
+        Failure::Unserved(_) => ("trouble-link-front", format!("{portal}/")),
         Failure::RecoveryOver => ("trouble-link-recovery", "/recovery".to_owned()),
         _ => ("trouble-link-front", "/".to_owned()),
     };
     let what = f.t(&format!("trouble-{code}-what"));
     let next = f.t(&format!("trouble-{code}-next"));
-    TroublePage { f, what, next, link, target, log_id }
+    let call = log_id.is_some() || matches!(failure, Failure::Unserved(_));
+    TroublePage { f, what, next, link, target, call, log_id }
 }
 
 /// A problem document (RFC 9457): `code` is stable, `detail` is for people.
@@ -294,6 +319,12 @@ pub(crate) mod tests {
             Failure::NotAdmin,
             Failure::NotStaff,
             Failure::RecoveryOver,
+            Failure::Unserved(Unserved::NotForCustomer),
+            Failure::Unserved(Unserved::NothingHere),
+            Failure::Unserved(Unserved::Ambiguous),
+            Failure::Unserved(Unserved::Unreachable),
+            Failure::Unserved(Unserved::TooSlow),
+            Failure::Unserved(Unserved::Broken),
             Failure::Refused(PermitError::TooEarly { days_left: Days(91), window: Days(90) }),
             Failure::Refused(PermitError::Retired),
             Failure::Refused(PermitError::OtherTerminal),
@@ -306,7 +337,7 @@ pub(crate) mod tests {
         let page = |failure: Failure| {
             let log_id = matches!(failure, Failure::Internal(..)).then(|| "0A1B2C3D".to_owned());
             let f = sample::frame(lang, "trouble", &format!("trouble-{}-title", failure.code()));
-            let page = trouble(f, &sample::visit(lang), &failure, log_id);
+            let page = trouble(f, &sample::visit(lang), "https://portal.example", &failure, log_id);
             (format!("trouble-{}", failure.code()), page.render().expect("a page"))
         };
         failures().into_iter().map(page).collect()

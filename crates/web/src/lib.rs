@@ -31,7 +31,7 @@ use tegata_core::secret::{Entropy, Secret};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use api::ocsp::{StatusState, ca_certificate_path, status_routes, status_service};
-pub use api::orca::{OrcaState, orca_router, program_refusal};
+pub use api::orca::{OrcaState, orca_router, program_refusal, program_unserved};
 pub use health::{Health, HealthCheck, health_router};
 pub use policy::{BrowserPolicy, PolicyFile};
 pub use visit::system_of;

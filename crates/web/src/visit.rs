@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, HOST, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use tegata_core::application::Unserved;
 use tegata_core::time::Timestamp;
 use tegata_pki::pkcs12::Format;
 
@@ -58,7 +59,9 @@ pub(crate) async fn welcome(State(state): State<Shared>, mut request: Request, n
     let asked_lang = lang_of_query(request.uri());
     request.extensions_mut().insert(visit.clone());
     let reads_only = matches!(*request.method(), Method::GET | Method::HEAD);
-    let mut response = if !reads_only && csrf::is_from_elsewhere(request.headers(), &visit.host) {
+    let mut response = if let Some(unserved) = request.extensions().get::<Unserved>() {
+        Failure::Unserved(*unserved).into_response()
+    } else if !reads_only && csrf::is_from_elsewhere(request.headers(), &visit.host) {
         Failure::Csrf.into_response()
     } else {
         next.run(request).await

@@ -3,6 +3,7 @@
 mod limits;
 mod metrics;
 mod old_programs;
+mod proxy;
 mod server_cert;
 mod shutdown;
 mod states;

@@ -30,8 +30,10 @@ use tegata_core::schedule::Validity;
 use tegata_core::secret::Secret;
 use tegata_core::terminal::{Subject, Terminal};
 use tegata_core::time::{Clock, Days, Timestamp};
+use tegata_gateway::body::RequestBody;
 use tegata_gateway::limits::Limits;
 use tegata_gateway::listener::{Door, Drained, Listener};
+use tegata_gateway::proxy::{Applications, Claim, Visitor};
 use tegata_gateway::server_cert::ServerCert;
 use tegata_gateway::tls::{TlsFront, TlsInfo, TlsSettings};
 use tegata_gateway::trust::{SerialSet, Trust, TrustSnapshot};
@@ -45,6 +47,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tower::service_fn;
 
 pub const NOW: &str = "2026-11-22T01:00:00Z";
 pub const ISSUER: IssuerId = IssuerId(1);
@@ -190,6 +193,8 @@ impl Identity {
     }
 }
 
+type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A running listener.
 pub struct Server {
     pub address: SocketAddr,
@@ -225,6 +230,18 @@ impl Server {
         Self::behind(Door::OldPrograms, ca, cert, settings, limits).await
     }
 
+    /// With applications behind the gate; everybody whom it does not let in, and every path that is no application's, gets a word.
+    pub async fn with_applications(ca: &Ca, applications: Applications, limits: Limits) -> Self {
+        let identity = ca.server(at("2027-06-01"));
+        let cert = ServerCert::from_der(identity.chain, &identity.pkcs8, at(NOW)).expect("a server certificate");
+        let entered = Arc::new(Semaphore::new(0));
+        Self::run(ca, cert, TlsSettings::default(), entered, |listener, front, shutdown| {
+            let listener = listener.with_applications(applications);
+            listener.serve(Door::Tls(front), limits, service_fn(front_door), shutdown)
+        })
+        .await
+    }
+
     async fn behind(
         door: fn(Arc<TlsFront>) -> Door,
         ca: &Ca,
@@ -232,6 +249,24 @@ impl Server {
         settings: TlsSettings,
         limits: Limits,
     ) -> Self {
+        let entered = Arc::new(Semaphore::new(0));
+        let service = app(Arc::clone(&entered));
+        Self::run(ca, cert, settings, entered, |listener, front, shutdown| {
+            listener.serve(door(front), limits, service, shutdown)
+        })
+        .await
+    }
+
+    async fn run<F>(
+        ca: &Ca,
+        cert: ServerCert,
+        settings: TlsSettings,
+        entered: Arc<Semaphore>,
+        serve: impl FnOnce(Listener, Arc<TlsFront>, Shutdown) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Drained> + Send + 'static,
+    {
         let clock = Arc::new(FixedClock::at(NOW));
         let trust = Trust::new(ca.snapshot(at(NOW)), MAX_AGE);
         let server_cert = Arc::new(cert);
@@ -240,12 +275,11 @@ impl Server {
                 .expect("TLS settings");
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
         let address = listener.local_address();
-        let entered = Arc::new(Semaphore::new(0));
         let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async move {
+        let shutdown: Shutdown = Box::pin(async move {
             let _ = stopped.await;
-        };
-        let done = tokio::spawn(listener.serve(door(front), limits, app(Arc::clone(&entered)), shutdown));
+        });
+        let done = tokio::spawn(serve(listener, front, shutdown));
         Self { address, trust, clock, server_cert, entered, stop: Some(stop), done }
     }
 
@@ -265,6 +299,23 @@ impl Server {
         change(&mut snapshot);
         self.trust.replace(snapshot);
     }
+}
+
+/// As the binary's front door is: an application's answer, or a word about why there is none.
+async fn front_door(request: http::Request<RequestBody>) -> Result<http::Response<axum::body::Body>, Infallible> {
+    let extensions = request.extensions();
+    let let_in = extensions.get::<Peer>().is_some_and(|peer| peer.accepted().is_some());
+    let visitor = extensions.get::<Arc<Visitor>>().cloned();
+    let word = |text: &str| http::Response::new(axum::body::Body::from(text.to_owned()));
+    Ok(match (extensions.get::<Claim>().cloned(), visitor) {
+        _ if !let_in => word("landing"),
+        (Some(Claim::Application(application)), Some(visitor)) => match application.forward(&visitor, request).await {
+            Ok(answer) => answer.map(axum::body::Body::new),
+            Err(why) => word(why.as_str()),
+        },
+        (Some(Claim::None(why)), _) => word(why.as_str()),
+        _ => word("portal"),
+    })
 }
 
 /// The application behind the door: it says what it was told.

@@ -26,7 +26,7 @@ use tegata_pki::key::LeafKey;
 use tegata_pki::pem;
 use tegata_pki::pkcs12::Format;
 
-use super::{browser, cert, init};
+use super::{browser, cert, demo_app, init};
 use crate::config::{Checked, EXAMPLE};
 use crate::out::Out;
 use crate::system::{SystemClock, SystemEntropy};
@@ -54,6 +54,8 @@ pub struct Args {
 struct Cast {
     users: Vec<CastUser>,
     terminals: Vec<CastTerminal>,
+    /// The certificate that another reverse proxy shows to the gate.
+    proxy: CastTerminal,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +98,8 @@ impl CastTerminal {
 }
 
 const CAST_FILE: &str = "cast.json";
+/// The terminal that stands for another reverse proxy.
+const PROXY: &str = "u00000090/client0001";
 const PASSPHRASE_FILE: &str = "passphrase.txt";
 const CONFIG_FILE: &str = "tegata.toml";
 const READY_FILE: &str = "demo.json";
@@ -125,7 +129,7 @@ pub async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     let cast: Cast = serde_json::from_slice(&std::fs::read(args.dir.join(CAST_FILE))?)?;
     let mut checked = deployment::config(&args.dir.join(CONFIG_FILE))?;
     serve::start_log(&checked);
-    move_to(&mut checked, ports);
+    move_to(&mut checked, ports, demo_app::start().await?);
     let server = serve::Server::bind(checked, &passphrase).await?;
     let ready = ready_document(&server, &cast);
     let ready_file = args.dir.join(READY_FILE);
@@ -152,6 +156,8 @@ struct Ports {
     orca: SocketAddr,
     est: SocketAddr,
     status: SocketAddr,
+    application: SocketAddr,
+    forward_auth: SocketAddr,
 }
 
 impl Ports {
@@ -169,13 +175,22 @@ impl Ports {
         };
         let beside = |step| if listen.port() == 0 { 0 } else { listen.port().checked_add(step).unwrap_or(0) };
         let portal = if listen.port() == 0 { take(0)? } else { listen };
-        Ok(Self { portal, orca: take(beside(1))?, est: take(beside(2))?, status: take(0)? })
+        let [orca, est, application] = [take(beside(1))?, take(beside(2))?, take(beside(3))?];
+        Ok(Self { portal, orca, est, status: take(0)?, application, forward_auth: take(beside(4))? })
     }
 }
 
 /// The demo may be started again on another port. Certificate status stays where the certificates say, unless somebody else is there now.
-fn move_to(checked: &mut Checked, ports: Ports) {
-    let Ports { portal: listen, orca, est, status: free } = ports;
+fn move_to(checked: &mut Checked, ports: Ports, behind: SocketAddr) {
+    let Ports { portal: listen, orca, est, status: free, application, forward_auth } = ports;
+    if let Some(settings) = &mut checked.config.forward_auth {
+        settings.listen = forward_auth;
+        settings.url = format!("https://localhost:{}", forward_auth.port());
+    }
+    for here in checked.config.application.iter_mut().filter(|here| !here.upstreams.is_empty()) {
+        here.url = format!("https://localhost:{}/", application.port());
+        here.upstreams = vec![format!("http://{behind}")];
+    }
     if let Some(settings) = &mut checked.config.orca {
         settings.listen = orca;
         settings.url = format!("https://localhost:{}", orca.port());
@@ -186,6 +201,7 @@ fn move_to(checked: &mut Checked, ports: Ports) {
     }
     let server = &mut checked.config.server;
     server.listen = listen;
+    server.also_listen = vec![application];
     server.url = format!("https://localhost:{}", listen.port());
     server.alias_urls =
         ["alt1", "alt2"].iter().map(|name| format!("https://{name}.localhost:{}", listen.port())).collect();
@@ -202,6 +218,9 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
     json!({
         "url": server.url(),
         "alias_urls": server.alias_urls(),
+        "app_url": server.application_url(),
+        "forward_auth_url": server.forward_auth_url(),
+        "proxy": cast.proxy.now(),
         "orca_url": server.orca_url(),
         "est_url": server.est_url(),
         "operations_url": format!("http://{}", server.operations_address()),
@@ -242,13 +261,13 @@ async fn stage(dir: &Path, ports: Ports) -> anyhow::Result<()> {
     std::fs::rename(&staging, dir).with_context(|| format!("cannot move the demo to {}", dir.display()))
 }
 
-/// The sample configuration, on loopback. The tiles lead to pages of the portal itself: no application stands behind this gate yet.
-fn configuration(Ports { portal: listen, orca, est, status }: Ports) -> String {
-    let (start, _) = EXAMPLE.split_once("# Tiles of the master menu").unwrap_or((EXAMPLE, ""));
+/// The sample configuration, on loopback. One tile leads to an application behind the gate, whose own port is known at each start.
+fn configuration(Ports { portal: listen, orca, est, status, application, forward_auth }: Ports) -> String {
+    let (start, _) = EXAMPLE.split_once("# Applications: tiles of the master menu").unwrap_or((EXAMPLE, ""));
     let hosts = r#"["localhost", "alt1.localhost", "alt2.localhost", "127.0.0.1", "::1"]"#;
     let port = listen.port();
     let settings = start
-        .replace("listen = \"0.0.0.0:443\"", &format!("listen = \"{listen}\""))
+        .replace("listen = \"0.0.0.0:443\"", &format!("listen = \"{listen}\"\nalso_listen = [\"{application}\"]"))
         .replace("\"127.0.0.1:9464\"", "\"127.0.0.1:0\"")
         .replace("[\"portal.example.jp\", \"*.portal.example.jp\"]", hosts)
         .replace("https://alt1.portal.example.jp", &format!("https://alt1.localhost:{port}"))
@@ -258,14 +277,22 @@ fn configuration(Ports { portal: listen, orca, est, status }: Ports) -> String {
         "[orca]\nlisten = \"{orca}\"\nurl = \"https://localhost:{}\"\nhosts = {hosts}\n\
          allow_tls12 = \"demo: monsiaj speaks TLS 1.2 only\"\n\n\
          [est]\nlisten = \"{est}\"\nurl = \"https://localhost:{}\"\nhosts = {hosts}\n\
-         allow_tls12 = \"demo: strongSwan 5.9 speaks TLS 1.2 unless it is told otherwise\"\n\n",
+         allow_tls12 = \"demo: strongSwan 5.9 speaks TLS 1.2 unless it is told otherwise\"\n\n\
+         [forward_auth]\nlisten = \"{forward_auth}\"\nurl = \"https://localhost:{}\"\nhosts = {hosts}\n\
+         proxies = [\"{PROXY}\"]\n\n",
         orca.port(),
-        est.port()
+        est.port(),
+        forward_auth.port()
     );
     settings
         + &programs
-        + "[[portal.application]]\nname_ja = \"この端末の証明書\"\nname_en = \"This terminal's certificate\"\nurl = \"/check\"\n\n\
-           [[portal.application]]\nname_ja = \"操作ログ\"\nname_en = \"Operation log\"\nurl = \"/log\"\n"
+        + &format!(
+            "[[application]]\nname_ja = \"受付一覧\"\nname_en = \"Reception\"\nurl = \"https://localhost:{}/\"\n\
+             upstreams = [\"http://127.0.0.1:1\"]\n\n",
+            application.port()
+        )
+        + "[[application]]\nname_ja = \"この端末の証明書\"\nname_en = \"This terminal's certificate\"\nurl = \"/check\"\n\n\
+           [[application]]\nname_ja = \"操作ログ\"\nname_en = \"Operation log\"\nurl = \"/log\"\n"
         + &format!("\n[status]\nlisten = \"{status}\"\nurl = \"http://{status}\"\n")
 }
 
@@ -328,7 +355,26 @@ impl Stage<'_> {
         }
         progress.finish_and_clear();
         terminals.sort_by_key(|(index, _)| *index);
-        Ok(Cast { users, terminals: terminals.into_iter().map(|(_, terminal)| terminal).collect() })
+        let proxy = self.proxy(&operator).await?;
+        Ok(Cast { users, terminals: terminals.into_iter().map(|(_, terminal)| terminal).collect(), proxy })
+    }
+
+    /// Another reverse proxy, which asks the gate with a certificate of its own.
+    async fn proxy(&self, operator: &Actor) -> anyhow::Result<CastTerminal> {
+        let (customer, _) = PROXY.split_once('/').context("customer and terminal")?;
+        let kind = CustomerKind::Operator;
+        let center = self
+            .authority
+            .add_customer(
+                operator,
+                Some(customer.parse()?),
+                kind,
+                "900009".parse()?,
+                "サンプル医療情報センター（サーバー）",
+            )
+            .await?;
+        let terminal = self.authority.add_terminal(operator, center.id, None, "nginx").await?;
+        self.terminal(operator, &center, &terminal, "fresh", None).await
     }
 
     async fn user(&self, operator: &Actor, customer: &Customer, name: &str, role: Role) -> anyhow::Result<CastUser> {
@@ -443,14 +489,14 @@ mod tests {
 
     #[test]
     fn the_demo_configuration_is_valid_and_stays_on_loopback() {
-        let [portal, orca, est, status] =
-            [8443, 8444, 8445, 8080].map(|port| SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), port));
-        let text = configuration(Ports { portal, orca, est, status });
+        let [portal, orca, est, status, application, forward_auth] = [8443, 8444, 8445, 8080, 8446, 8447]
+            .map(|port| SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), port));
+        let text = configuration(Ports { portal, orca, est, status, application, forward_auth });
         let checked = Checked::parse(&text, Path::new("tegata.toml"), Path::new("/tmp")).expect("valid");
         assert_eq!(checked.config.server.url, "https://localhost:8443");
         assert_eq!(checked.config.server.alias_urls[0], "https://alt1.localhost:8443");
         assert!(checked.config.server.hosts.contains(&"alt1.localhost".to_owned()));
-        assert_eq!(checked.config.portal.application.len(), 2);
+        assert_eq!(checked.config.application.len(), 3);
         let orca = checked.config.orca.expect("there");
         assert_eq!(orca.url, "https://localhost:8444");
         assert!(orca.listen.ip().is_loopback() && orca.allow_tls12.is_some());
@@ -463,7 +509,7 @@ mod tests {
     fn the_ports_differ_and_a_taken_one_is_left_alone() {
         let find = |text: String| Ports::find(text.parse().expect("an address")).expect("ports");
         let free = find("127.0.0.1:0".into());
-        let mut ports = [free.portal, free.orca, free.est, free.status].map(|at| at.port());
+        let mut ports = [free.portal, free.orca, free.est, free.status, free.application].map(|at| at.port());
         ports.sort_unstable();
         assert!(ports[0] != 0 && ports.windows(2).all(|two| two[0] != two[1]), "{ports:?}");
         let taken =

@@ -112,11 +112,15 @@ fn tls(checked: &Checked, findings: &mut Vec<Finding>) {
             ),
         });
     }
-    if let Some(reason) = checked.config.est.as_ref().and_then(|est| est.allow_tls12.as_ref()) {
-        findings.push(advice(
-            format!("TLS 1.2 is on for EST (est.allow_tls12): {reason}"),
-            "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
-        ));
+    let est = checked.config.est.as_ref().and_then(|est| est.allow_tls12.as_ref());
+    let proxies = checked.config.forward_auth.as_ref().and_then(|asked| asked.allow_tls12.as_ref());
+    for (whom, reason) in [("EST (est.allow_tls12)", est), ("other proxies (forward_auth.allow_tls12)", proxies)] {
+        if let Some(reason) = reason {
+            findings.push(advice(
+                format!("TLS 1.2 is on for {whom}: {reason}"),
+                "the guideline for medical systems asks for TLS 1.3: end the exception as soon as its reason is gone",
+            ));
+        }
     }
     if checked.config.server.alias_urls.is_empty() {
         findings.push(advice(

@@ -9,6 +9,7 @@ pub mod cert;
 pub mod config;
 pub mod customer;
 pub mod demo;
+mod demo_app;
 pub mod doctor;
 pub mod enrollment;
 pub mod forecast;

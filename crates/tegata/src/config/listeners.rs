@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use tegata_core::id::{ClientNumber, CustomerId};
 use tegata_core::profile::{LONGEST_DETOUR_DAYS, Profile};
 use tegata_pki::lint::is_dns_name;
 
@@ -63,6 +64,27 @@ pub struct Est {
     pub allow_tls12: Option<String>,
 }
 
+/// `[forward_auth]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardAuth {
+    /// Address and port for other reverse proxies that ask whether a request may pass.
+    pub listen: SocketAddr,
+    /// Its address.
+    pub url: String,
+    /// The proxies: terminals of the register, whose certificates they show here.
+    pub proxies: Vec<String>,
+    /// Names and addresses for its server certificate, when our own CA issues it.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// PEM chain of a server certificate from elsewhere.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM key of that certificate.
+    pub key_file: Option<PathBuf>,
+    /// Why TLS 1.2 has to be accepted here; absent means TLS 1.3 only.
+    pub allow_tls12: Option<String>,
+}
+
 // What is wrong with the file, as far as it is about these listeners.
 
 /// How a listener gets its server certificate: from files, or from our own CA for these names.
@@ -91,6 +113,28 @@ impl Orca {
     /// How this listener gets its certificate.
     pub fn names(&self) -> ServerNames {
         ServerNames::of(&self.hosts, &self.certificate_file, &self.key_file)
+    }
+}
+
+impl ForwardAuth {
+    /// How this listener gets its certificate.
+    pub fn names(&self) -> ServerNames {
+        ServerNames::of(&self.hosts, &self.certificate_file, &self.key_file)
+    }
+
+    /// Customer and number of each proxy.
+    pub fn named(&self) -> Result<Vec<(CustomerId, ClientNumber)>, ConfigError> {
+        let expected = "terminals such as u00000001/client0001";
+        let wrong =
+            |text: &str| ConfigError::Value { setting: "forward_auth.proxies", value: text.to_owned(), expected };
+        if self.proxies.is_empty() {
+            return Err(wrong("empty"));
+        }
+        let read = |text: &String| {
+            let (customer, client) = text.split_once('/')?;
+            Some((customer.parse().ok()?, client.parse().ok()?))
+        };
+        self.proxies.iter().map(|text| read(text).ok_or_else(|| wrong(text))).collect()
     }
 }
 
@@ -153,6 +197,19 @@ pub(super) fn check_est(est: &Est) -> Result<(), ConfigError> {
     }
     let alone = est.certificate_file.is_some() != est.key_file.is_some();
     check_server_names(&est.names(), alone, "est.hosts", "est.certificate_file")
+}
+
+pub(super) fn check_forward_auth(asked: &ForwardAuth) -> Result<(), ConfigError> {
+    let wrong = |setting, value: &str, expected| Err(ConfigError::Value { setting, value: value.to_owned(), expected });
+    if !is_base_of("https://", "443", &asked.url) {
+        return wrong("forward_auth.url", &asked.url, "https://host[:port] without a slash at the end");
+    }
+    if asked.allow_tls12.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
+        return wrong("forward_auth.allow_tls12", "empty", "the reason for which TLS 1.2 is needed, or absent");
+    }
+    asked.named()?;
+    let alone = asked.certificate_file.is_some() != asked.key_file.is_some();
+    check_server_names(&asked.names(), alone, "forward_auth.hosts", "forward_auth.certificate_file")
 }
 
 /// The programs themselves ask from two calendar months on, so a narrower window would refuse them. A wider one than the profile's must

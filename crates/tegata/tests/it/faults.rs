@@ -52,7 +52,7 @@ async fn the_gate_goes_on_with_the_database_stopped_and_closes_when_its_picture_
 }
 
 /// Fills a file with rubbish; has a server refuse us.
-fn destroy_the_register(bed: &Bed) {
+pub fn destroy_the_register(bed: &Bed) {
     if bed.register.is_on_server() {
         bed.register.administer("ALTER DATABASE {} ALLOW_CONNECTIONS false");
         bed.register.administer("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'");

@@ -1,6 +1,7 @@
 //! The whole program, run as people run it: a real process, real TLS, a real database file.
 
 mod agent;
+mod applications;
 mod audit;
 mod backup;
 mod bed;

@@ -14,11 +14,13 @@ use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use tegata_authority::{Authority, AuthorityError, PickUpError, PickUpRules, ProgramError, RenewError};
+use tegata_core::application::Unserved;
 use tegata_core::peer::{Peer, PeerCert, PeerState};
 use tegata_core::renewal::PermitError;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::{self, Code, Problem};
+use crate::error::status_of;
 use crate::portal::{bundle::attachment, safe_file_name};
 use crate::visit::query;
 
@@ -63,9 +65,22 @@ pub fn program_refusal(peer: Option<&Peer>) -> Option<Response> {
     }
 }
 
+/// What such a program is told when the application behind the gate did not answer it.
+pub fn program_unserved(unserved: Unserved) -> Response {
+    match unserved {
+        Unserved::NotForCustomer => text(StatusCode::FORBIDDEN, "USER NOT IN TENANTDB"),
+        Unserved::NothingHere | Unserved::Ambiguous => text(status_of(unserved), "no such address"),
+        Unserved::Unreachable | Unserved::TooSlow | Unserved::Broken => maintenance(),
+    }
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, "text/plain")], text).into_response()
+}
+
 /// 「この証明書による接続は許可されていません。証明書を確認してください。」
 fn not_permitted() -> Response {
-    (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "text/plain")], "NOT PERMITTED CERTIFICATE").into_response()
+    text(StatusCode::FORBIDDEN, "NOT PERMITTED CERTIFICATE")
 }
 
 /// 「サーバメンテナンス中です」
