@@ -13,10 +13,13 @@ use http::{Request, Response};
 use tegata_core::application::Unserved;
 use tegata_core::peer::Peer;
 use tegata_gateway::body::RequestBody;
+use tegata_gateway::limits::Limits;
+use tegata_gateway::listener::{Door, Drained, Listener};
 use tegata_gateway::proxy::{Application, Applications, Claim, Visitor};
+use tegata_gateway::tls::TlsFront;
 use tegata_web::{program_refusal, program_unserved};
 use tokio::signal::unix::{SignalKind, signal};
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, service_fn};
 
 use crate::config::Config;
 use crate::deployment;
@@ -61,8 +64,20 @@ pub struct Front {
 }
 
 impl Front {
+    /// Answers at a listener until it is stopped.
+    pub async fn serve(
+        self,
+        listener: Listener,
+        door: Arc<TlsFront>,
+        limits: Limits,
+        stopped: impl Future<Output = ()>,
+    ) -> Drained {
+        let service = service_fn(move |request| self.clone().answer(request));
+        listener.serve(Door::Tls(door), limits, service, stopped).await
+    }
+
     /// Answers one request.
-    pub async fn answer(self, mut request: Request<RequestBody>) -> Result<Response<Body>, Infallible> {
+    async fn answer(self, mut request: Request<RequestBody>) -> Result<Response<Body>, Infallible> {
         let peer = request.extensions().get::<Peer>().cloned();
         if let Some(peer) = &peer {
             self.feed.notice(peer, request.headers()).await;

@@ -28,7 +28,6 @@ use tegata_store::{ServeLock, Store};
 use tegata_web::{Health, HealthCheck, PortalConfig, StatusState, Tile, WebState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tower::service_fn;
 
 use crate::applications::{self, Front};
 use crate::config::{Checked, LogFormat, ServerNames};
@@ -225,10 +224,8 @@ impl Server {
         tracing::info!(address = %self.listeners[0].local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);
         for listener in self.listeners {
-            let (front, door) = (front.clone(), Door::Tls(self.front.clone()));
-            let service = service_fn(move |request| front.clone().answer(request));
-            let listener = listener.with_applications(self.applications.clone());
-            others.push(tokio::spawn(listener.serve(door, limits.clone(), service, wait(stopped.clone()))));
+            let (listener, door) = (listener.with_applications(self.applications.clone()), self.front.clone());
+            others.push(tokio::spawn(front.clone().serve(listener, door, limits.clone(), wait(stopped.clone()))));
         }
         let plain = tokio::spawn(self.operations.serve(Door::Plain, plain_limits, operations, wait(stopped)));
         signals.wait().await;
