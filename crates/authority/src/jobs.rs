@@ -28,6 +28,24 @@ pub(crate) async fn erase_lapsed(tx: &mut Tx, now: Timestamp) -> Result<usize, S
     Ok(lapsed.len())
 }
 
+/// Ends the help for locked-out terminals whose time is over, each with its row in the operation log.
+async fn end_lapsed_recoveries(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    for (customer, terminal) in tx.forget_lapsed_recoveries(now).await? {
+        let entry = Entry {
+            at: now,
+            actor: Actor::System { job: "sweep" },
+            customer: Some(customer),
+            terminal: Some(terminal),
+            serial: None,
+            action: Action::RecoveryLapsed,
+            outcome: Outcome::Done,
+            detail: "its time is over".into(),
+        };
+        tx.append_audit(&entry).await?;
+    }
+    Ok(())
+}
+
 impl Authority {
     /// Erases keys and passwords of bundles whose days are over, and drops ended sessions and old login failures. Returns how many bundles
     /// were erased.
@@ -44,7 +62,7 @@ impl Authority {
                 tx.delete_expired_sessions(now).await?;
                 tx.forget_failures(now.plus_seconds(-86_400)).await?;
                 tx.forget_lapsed_invitations(now).await?;
-                tx.forget_lapsed_recoveries(now).await?;
+                end_lapsed_recoveries(tx, now).await?;
                 crate::notify::forget(tx, now).await?;
                 tx.forget_api_requests(now).await?;
                 Ok::<_, StoreError>(erased)

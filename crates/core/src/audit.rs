@@ -43,6 +43,7 @@ pub enum Action {
     LogKeyReplaced,
     BackupMade,
     BackupRestored,
+    RecoveryLapsed,
     ApiKeyMade,
     ApiKeyRotated,
     ApiKeyRevoked,
@@ -58,7 +59,7 @@ pub enum Action {
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 45] = [
+    pub const ALL: [(Self, &'static str); 46] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -93,6 +94,7 @@ impl Action {
         (Self::LogKeyReplaced, "audit.key-replaced"),
         (Self::BackupMade, "backup.made"),
         (Self::BackupRestored, "backup.restored"),
+        (Self::RecoveryLapsed, "recovery.lapsed"),
         (Self::ApiKeyMade, "api-key.made"),
         (Self::ApiKeyRotated, "api-key.rotated"),
         (Self::ApiKeyRevoked, "api-key.revoked"),

@@ -2,7 +2,7 @@
 //! (`tegata_core::recovery`).
 
 use tegata_core::access::Scope;
-use tegata_core::id::{TerminalId, UserId};
+use tegata_core::id::{CustomerId, TerminalId, UserId};
 use tegata_core::recovery::{Recovery, Way};
 use tegata_core::time::Timestamp;
 
@@ -124,8 +124,12 @@ impl Tx {
         self.all(query, |row| row.terminal("terminal_id")).await
     }
 
-    /// Forgets help that has lapsed; says how much.
-    pub async fn forget_lapsed_recoveries(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        self.execute(Query::new("DELETE FROM recoveries WHERE expires_at < $1").bind(now)).await
+    /// Forgets help that has lapsed; says for which terminals.
+    pub async fn forget_lapsed_recoveries(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Vec<(CustomerId, TerminalId)>, StoreError> {
+        let query = Query::new("DELETE FROM recoveries WHERE expires_at < $1 RETURNING customer_id, terminal_id");
+        self.all(query.bind(now), |row| Ok((row.customer("customer_id")?, row.terminal("terminal_id")?))).await
     }
 }

@@ -8,7 +8,7 @@ use tegata_core::audit::{Action, Entry, Outcome, Row};
 use tegata_core::id::{Fingerprint, Serial};
 use tegata_core::time::Timestamp;
 use tegata_store::audit::{Broken, Head, Verifier, verify};
-use tegata_store::{AuditFilter, Database, OpenMode, Store, StoreError};
+use tegata_store::{AuditFilter, CheckpointRow, Database, OpenMode, Store, StoreError};
 
 use crate::fixture::{World, entry, filled, filled_file, system, terminal_scope};
 
@@ -141,6 +141,42 @@ async fn the_database_itself_refuses_to_change_the_log() {
         assert!(error.contains("the operation log"), "{statement}: {error}");
     }
     assert_eq!(verify(&rows(&world).await, None).expect("untouched").sequence, 12);
+}
+
+#[tokio::test]
+async fn the_database_itself_refuses_to_change_checkpoints_and_keys() {
+    let world = filled().await;
+    let checkpoint = |number| CheckpointRow {
+        number,
+        kind: "head".into(),
+        head: Head { sequence: 12, hash: [1; 32] },
+        at: Timestamp(0),
+        line: "{}".into(),
+    };
+    let write = async |number| {
+        let row = checkpoint(number);
+        world.store.write(move |tx| async move { tx.insert_checkpoint(&row).await }.boxed()).await
+    };
+    write(1).await.expect("the first");
+    let gap: StoreError = write(3).await.expect_err("a gap");
+    assert!(gap.to_string().contains("no gaps"), "{gap}");
+    world.store.write(|tx| async move { tx.insert_log_key(&[1; 91], Timestamp(0)).await }.boxed()).await.expect("kept");
+    let statements = [
+        "UPDATE checkpoints SET hash = hash WHERE number = 1",
+        "DELETE FROM checkpoints",
+        "UPDATE log_keys SET added_at = 1",
+        "DELETE FROM log_keys",
+    ];
+    for statement in statements {
+        let said = if world.register.is_on_server() {
+            world.register.execute(statement).expect_err(statement)
+        } else {
+            raw(&world).execute(statement, []).expect_err(statement).to_string()
+        };
+        assert!(said.contains("of the operation log are not"), "{statement}: {said}");
+    }
+    assert_eq!(world.reader.checkpoints(system(), 0, 9).await, Ok(vec![checkpoint(1)]));
+    assert_eq!(world.reader.log_keys(Actor::Visitor.scope()).await, Ok(vec![]));
 }
 
 #[tokio::test]

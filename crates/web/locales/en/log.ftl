@@ -94,3 +94,4 @@ log-category-register = Changes of the register
 log-category-service = Service
 log-action-backup-made = Backup made
 log-action-backup-restored = Restored from a backup
+log-action-recovery-lapsed = Recovery of a terminal ended by time

@@ -94,3 +94,4 @@ log-category-register = 登録内容の変更
 log-category-service = システム
 log-action-backup-made = バックアップの作成
 log-action-backup-restored = バックアップからの復元
+log-action-recovery-lapsed = 端末の復旧の受付終了

@@ -103,6 +103,20 @@ async fn a_code_that_is_typed_at_the_locked_out_terminal_brings_it_back() {
 }
 
 #[tokio::test]
+async fn a_code_that_nobody_typed_leaves_its_end_in_the_log() {
+    let (place, mut admin) = expired().await;
+    code_for(&mut admin, 1).await;
+    place.authority.sweep().await.expect("swept");
+    assert_eq!(logged(&place, &place.due, Action::RecoveryLapsed).await.len(), 0, "it still counts");
+    place.clock.set(place.clock_now().plus_seconds(16 * 60));
+    for _ in 0..2 {
+        place.authority.sweep().await.expect("swept");
+        let ended = logged(&place, &place.due, Action::RecoveryLapsed).await;
+        assert_eq!(ended, [("sweep".to_owned(), "done".to_owned(), "its time is over".to_owned())]);
+    }
+}
+
+#[tokio::test]
 async fn an_administrator_fetches_the_new_certificate_of_another_terminal_and_carries_it_over() {
     let (place, mut admin) = expired().await;
     let answer = ask_for_help(&mut admin, 1, "here").await;
