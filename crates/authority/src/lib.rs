@@ -24,6 +24,7 @@ mod recover;
 mod rekey;
 mod renew;
 mod revoke;
+mod search;
 mod terminal;
 
 pub mod backup;
@@ -73,6 +74,7 @@ pub use recover::{Help, NewRecovery, RecoverError, Recovered, TerminalView};
 pub use rekey::{Issued, KeyAndCertificate, ProgramError, Proof};
 pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, RenewalView};
 pub use revoke::RevokeError;
+pub use search::{Finding, Sight};
 pub use terminal::TerminalError;
 
 use custody::Vault;

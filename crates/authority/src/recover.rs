@@ -13,7 +13,7 @@ use tegata_core::access::{Actor, household};
 use tegata_core::audit::{Action, Entry, Outcome};
 use tegata_core::cert::CertRecord;
 use tegata_core::customer::check_name;
-use tegata_core::id::{CertificateId, ClientNumber, TerminalId};
+use tegata_core::id::{CertificateId, ClientNumber, CustomerId, TerminalId};
 use tegata_core::invitation::Accepted;
 use tegata_core::recovery::{
     LONGEST_REASON, MINUTES, Recovery, RecoveryCode, Right, TRIES, TerminalNumber, Way, may_recover,
@@ -135,15 +135,20 @@ impl From<RenewError> for RecoverError {
 impl Authority {
     /// The terminals that an actor sees of a customer, those that need help first.
     pub async fn terminals(&self, session: &Session) -> Result<Vec<TerminalView>, AuthorityError> {
-        let (scope, reader, now) = (session.actor.scope(), &self.0.reader, self.now());
-        let terminals = reader.terminals(scope, Some(session.customer)).await?;
-        let waiting = reader.waiting_certificates(scope, session.customer, now).await?;
+        self.terminals_of(&session.actor, session.customer).await
+    }
+
+    /// The same for any customer.
+    pub async fn terminals_of(&self, actor: &Actor, customer: CustomerId) -> Result<Vec<TerminalView>, AuthorityError> {
+        let (scope, reader, now) = (actor.scope(), &self.0.reader, self.now());
+        let terminals = reader.terminals(scope, Some(customer)).await?;
+        let waiting = reader.waiting_certificates(scope, customer, now).await?;
         let waiting: HashSet<CertificateId> = waiting.into_iter().collect();
         let mut all: HashMap<TerminalId, Vec<CertRecord>> = HashMap::new();
-        for cert in reader.certificates_of_customer(scope, session.customer).await? {
+        for cert in reader.certificates_of_customer(scope, customer).await? {
             all.entry(cert.terminal).or_default().push(cert);
         }
-        let mut facts: HashMap<TerminalId, Facts> = reader.facts(scope, session.customer).await?.into_iter().collect();
+        let mut facts: HashMap<TerminalId, Facts> = reader.facts(scope, customer).await?.into_iter().collect();
         let view = |terminal: Terminal| {
             let facts = facts.remove(&terminal.id).unwrap_or_default();
             let certificates = all.remove(&terminal.id).unwrap_or_default();
@@ -161,14 +166,29 @@ impl Authority {
         session: &Session,
         client: ClientNumber,
     ) -> Result<Option<TerminalView>, AuthorityError> {
-        let scope = session.actor.scope();
-        let Some(terminal) = self.0.reader.terminal_by_client(scope, session.customer, client).await? else {
-            return Ok(None);
-        };
+        self.terminal_view_of(&session.actor, TerminalNumber { customer: session.customer, client }).await
+    }
+
+    /// The same for any customer's.
+    pub async fn terminal_view_of(
+        &self,
+        actor: &Actor,
+        TerminalNumber { customer, client }: TerminalNumber,
+    ) -> Result<Option<TerminalView>, AuthorityError> {
+        let found = self.0.reader.terminal_by_client(actor.scope(), customer, client).await?;
+        match found {
+            Some(terminal) => Ok(Some(self.look_at(actor, terminal).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// How a terminal stands.
+    pub(crate) async fn look_at(&self, actor: &Actor, terminal: Terminal) -> Result<TerminalView, AuthorityError> {
+        let scope = actor.scope();
         let all = self.0.reader.certificates_of_terminal(scope, terminal.id).await?;
-        let waiting = self.0.reader.open_bundle(scope, terminal.id, self.now()).await?;
-        let facts = self.facts(&session.actor, &terminal).await?;
-        Ok(Some(self.view((terminal, facts), all, waiting.map(|row| row.certificate.id))))
+        let waiting = self.0.reader.waiting_certificate(scope, terminal.id, self.now()).await?;
+        let facts = self.facts(actor, &terminal).await?;
+        Ok(self.view((terminal, facts), all, waiting))
     }
 
     pub(crate) fn view(

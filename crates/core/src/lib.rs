@@ -21,6 +21,7 @@ pub mod recovery;
 pub mod reminder;
 pub mod renewal;
 pub mod schedule;
+pub mod search;
 pub mod secret;
 pub mod terminal;
 pub mod time;

@@ -73,7 +73,7 @@ impl FromStr for TerminalNumber {
 }
 
 /// Digits and strokes as Japanese keyboards make them, to ASCII.
-fn narrow(c: char) -> char {
+pub(crate) fn narrow(c: char) -> char {
     match c {
         '０'..='９' => char::from(b'0' + u8::try_from(u32::from(c) - u32::from('０')).unwrap_or(0)),
         'ー' | '－' | '‐' | '−' | '―' | '–' => '-',

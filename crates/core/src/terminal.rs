@@ -182,6 +182,32 @@ impl Terminal {
     }
 }
 
+/// What a browser at a terminal shows to the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown<'c> {
+    /// This certificate, which is accepted.
+    Accepted(&'c CertRecord),
+    /// A certificate that was revoked.
+    Revoked,
+    /// None: browsers hide those that are past. The last one that was used, where there was one.
+    Nothing(Option<&'c CertRecord>),
+}
+
+impl Terminal {
+    /// What a browser shows in which all certificates were put that were fetched for this terminal: of those that are not past the one
+    /// that ends last, which its chooser marks. A revoked one is offered like any other.
+    pub fn shows<'c>(&self, all: &'c [CertRecord], profile: &str, now: Timestamp) -> Shown<'c> {
+        let held = all.iter().filter(|cert| cert.profile == profile && cert.progress() != Progress::Issued);
+        let latest = |a: &&CertRecord, b: &&CertRecord| (a.not_after, a.id).cmp(&(b.not_after, b.id));
+        let offered = held.clone().filter(|cert| cert.not_before <= now && now <= cert.not_after).max_by(latest);
+        match offered {
+            Some(cert) if cert.revoked.is_some() => Shown::Revoked,
+            Some(cert) => Shown::Accepted(cert),
+            None => Shown::Nothing(held.filter(|cert| cert.progress() == Progress::Used).max_by(latest)),
+        }
+    }
+}
+
 /// How a bundle's file is called: text with `{customer6}`, `{user}`, `{client}` (three digits where they suffice, as the seed writes it)
 /// and `{client4}` (always four).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -305,6 +331,54 @@ mod tests {
         assert_eq!(ask(&[agent], None), (Condition::Empty, None));
         let retired = Terminal { retired_at: Some(now), ..terminal.clone() };
         assert_eq!(retired.condition(&[old()], None, ("terminal", Days(90)), now).0, Condition::Retired);
+    }
+
+    #[test]
+    fn a_browser_shows_the_one_that_ends_last_and_hides_what_is_past() {
+        let now = Timestamp::parse("2026-11-24").expect("valid");
+        let terminal = Terminal {
+            id: TerminalId::from_random([1; 16]),
+            customer: CustomerId::new(1).expect("valid"),
+            client: ClientNumber::new(1).expect("valid"),
+            name: "受付1".into(),
+            created_at: Timestamp(0),
+            retired_at: None,
+            blocked_at: None,
+            deferred_on: None,
+        };
+        let cert = |id: i64, days: i64, used: bool| CertRecord {
+            id: CertificateId(id),
+            fingerprint: crate::id::Fingerprint([0; 32]),
+            serial: crate::id::Serial::from_bytes([0; 16]),
+            issuer: crate::id::IssuerId(1),
+            terminal: terminal.id,
+            customer: terminal.customer,
+            line: CertificateId(1),
+            profile: "terminal".into(),
+            key_kind: crate::profile::KeyKind::P256,
+            not_before: now.plus_days(Days(days - 1100)),
+            not_after: now.plus_days(Days(days)),
+            issued_at: now,
+            renewed_from: None,
+            downloaded_at: Some(now),
+            used_at: used.then_some(now),
+            revoked: None,
+        };
+        let (past, old, new) = (cert(1, -1, true), cert(2, 60, true), cert(3, 900, false));
+        let shows = |all: &[CertRecord]| match terminal.shows(all, "terminal", now) {
+            Shown::Accepted(cert) => cert.id.0,
+            Shown::Revoked => -1,
+            Shown::Nothing(last) => last.map_or(-2, |cert| -10 - cert.id.0),
+        };
+        assert_eq!(shows(&[past.clone(), old.clone(), new.clone()]), 3, "fetched is in the browser");
+        let unfetched = CertRecord { downloaded_at: None, ..new.clone() };
+        assert_eq!(shows(&[past.clone(), old.clone(), unfetched]), 2);
+        let revoked =
+            |cert: CertRecord| CertRecord { revoked: Some((now, crate::cert::RevocationReason::Unspecified)), ..cert };
+        assert_eq!(shows(&[old, revoked(new)]), -1, "the chooser offers a revoked one like any other");
+        assert_eq!((shows(std::slice::from_ref(&past)), shows(&[])), (-11, -2));
+        let agents = CertRecord { profile: "agent".into(), ..cert(4, 30, true) };
+        assert_eq!(shows(&[agents]), -2, "an agent's certificate is not in the browser");
     }
 
     #[test]

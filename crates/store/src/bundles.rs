@@ -97,6 +97,22 @@ impl Reader {
 }
 
 impl Reader {
+    /// The certificate of a terminal that waits to be fetched, without anything that is sealed.
+    pub async fn waiting_certificate(
+        &self,
+        scope: Scope,
+        terminal: TerminalId,
+        now: Timestamp,
+    ) -> Result<Option<CertificateId>, StoreError> {
+        let query = Query::new(
+            "SELECT b.certificate_id FROM bundles b WHERE b.terminal_id = $1 AND b.erased_at IS NULL AND b.expires_at > $2",
+        )
+        .bind(terminal)
+        .bind(now);
+        let query = query.within(scope, " AND b.terminal_id = ", " AND b.customer_id = ");
+        self.optional(query, |row| row.int("certificate_id").map(CertificateId)).await
+    }
+
     /// The certificates of a customer that wait to be fetched.
     pub async fn waiting_certificates(
         &self,

@@ -76,7 +76,7 @@ pub struct CertFilter {
     pub held: Option<(Timestamp, Timestamp)>,
 }
 
-const SELECT: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, c.key_kind, \
+pub(crate) const SELECT: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, c.key_kind, \
                       c.not_before, c.not_after, c.issued_at, c.renewed_from, c.downloaded_at, c.used_at, c.revoked_at, \
                       c.revocation_reason, COALESCE(c.line, c.id) AS line FROM certificates c WHERE 1 = 1";
 

@@ -23,7 +23,7 @@ pub struct NewCustomer {
     pub created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT id, kind, code, name, created_at FROM customers WHERE 1 = 1";
+pub(crate) const SELECT: &str = "SELECT id, kind, code, name, created_at FROM customers WHERE 1 = 1";
 
 const SELECT_COUNTED: &str = "SELECT k.id, k.kind, k.code, k.name, k.created_at, (SELECT COUNT(*) FROM terminals t \
                               WHERE t.customer_id = k.id AND t.retired_at IS NULL) AS terminals FROM customers k WHERE 1 = 1";
@@ -32,7 +32,7 @@ pub(crate) fn kind(row: &Row) -> Result<CustomerKind, StoreError> {
     row.text("kind")?.parse().map_err(|_| unreadable("kind"))
 }
 
-fn customer(row: &Row) -> Result<Customer, StoreError> {
+pub(crate) fn customer(row: &Row) -> Result<Customer, StoreError> {
     Ok(Customer {
         id: row.customer("id")?,
         kind: kind(row)?,

@@ -24,9 +24,9 @@ pub struct NewTerminal {
     pub created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT id, customer_id, client_number, name, created_at, retired_at, blocked_at, deferred_on FROM terminals WHERE 1 = 1";
+pub(crate) const SELECT: &str = "SELECT id, customer_id, client_number, name, created_at, retired_at, blocked_at, deferred_on FROM terminals WHERE 1 = 1";
 
-fn terminal(row: &Row) -> Result<Terminal, StoreError> {
+pub(crate) fn terminal(row: &Row) -> Result<Terminal, StoreError> {
     let deferred_on = row.opt_text("deferred_on")?;
     Ok(Terminal {
         id: row.terminal("id")?,

@@ -24,14 +24,14 @@ pub struct NewUser {
     pub created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT id, customer_id, name, role, created_at FROM users WHERE 1 = 1";
+pub(crate) const SELECT: &str = "SELECT id, customer_id, name, role, created_at FROM users WHERE 1 = 1";
 const SELECT_FOR_LOGIN: &str = "SELECT id, customer_id, name, role, created_at, password_hash FROM users WHERE 1 = 1";
 
 pub(crate) fn role(row: &Row) -> Result<Role, StoreError> {
     row.text("role")?.parse().map_err(|_| unreadable("role"))
 }
 
-fn user(row: &Row) -> Result<User, StoreError> {
+pub(crate) fn user(row: &Row) -> Result<User, StoreError> {
     Ok(User {
         id: UserId(row.int("id")?),
         customer: row.customer("customer_id")?,
@@ -64,6 +64,12 @@ impl Reader {
             .within_customer(scope, " AND customer_id = ")
             .with(" ORDER BY customer_id LIMIT ", limit);
         self.all(query, user).await
+    }
+
+    /// The people of a customer, by name.
+    pub async fn users_of(&self, scope: Scope, customer: CustomerId) -> Result<Vec<User>, StoreError> {
+        let query = Query::new(SELECT).with(" AND customer_id = ", customer);
+        self.all(query.within_customer(scope, " AND customer_id = ").text(" ORDER BY name"), user).await
     }
 
     /// All people, by customer and name.

@@ -86,6 +86,8 @@ pub(crate) enum Failure {
     NotAdmin,
     /// For the operator's staff only.
     NotStaff,
+    /// For CA officers only.
+    NotOfficer,
     /// No recovery code was typed here, or its time is over.
     RecoveryOver,
     /// No application behind the gate answered.
@@ -127,6 +129,7 @@ impl Failure {
             Self::NoBundle => "no-bundle",
             Self::NotAdmin => "not-admin",
             Self::NotStaff => "not-staff",
+            Self::NotOfficer => "not-officer",
             Self::RecoveryOver => "recovery-over",
             Self::Unserved(unserved) => unserved.as_str(),
             Self::Refused(PermitError::TooEarly { .. }) => "too-early",
@@ -139,7 +142,7 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::Barred(Barrier::Unknowable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Barred(_) | Self::Csrf | Self::NotAdmin | Self::NotStaff | Self::RecoveryOver => {
+            Self::Barred(_) | Self::Csrf | Self::NotAdmin | Self::NotStaff | Self::NotOfficer | Self::RecoveryOver => {
                 StatusCode::FORBIDDEN
             }
             Self::LoginFirst(_) => StatusCode::UNAUTHORIZED,
@@ -318,6 +321,7 @@ pub(crate) mod tests {
             Failure::NoBundle,
             Failure::NotAdmin,
             Failure::NotStaff,
+            Failure::NotOfficer,
             Failure::RecoveryOver,
             Failure::Unserved(Unserved::NotForCustomer),
             Failure::Unserved(Unserved::NothingHere),

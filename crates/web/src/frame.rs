@@ -40,6 +40,17 @@ pub(crate) struct Frame {
     pub(crate) admin: bool,
     /// Whether that is one of the operator's staff.
     pub(crate) staff: bool,
+    /// Where this is only a picture of what somebody else sees.
+    pub(crate) preview: Option<Preview>,
+}
+
+/// A picture of another terminal's page.
+#[derive(Clone, Debug)]
+pub(crate) struct Preview {
+    /// Whose page it is.
+    pub(crate) terminal: String,
+    /// Where it is left for.
+    pub(crate) back: String,
 }
 
 impl Frame {
@@ -60,6 +71,7 @@ impl Frame {
             user: None,
             admin: false,
             staff: false,
+            preview: None,
         }
     }
 

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue};
 use tegata_authority::Identity;
+use tegata_core::terminal::Terminal;
 use tegata_core::time::Timestamp;
 
 use crate::cookie;
@@ -28,11 +29,13 @@ pub(crate) struct Remembered {
 impl Remembered {
     /// The terminal at which somebody just logged in.
     pub(crate) fn of(identity: &Identity) -> Self {
-        Self {
-            name: identity.terminal.name.clone(),
-            number: format!("{} {}", identity.customer.id, identity.terminal.client),
-            not_after: identity.certificate.not_after,
-        }
+        Self::at(&identity.terminal, identity.certificate.not_after)
+    }
+
+    /// A terminal that last showed a certificate with this end.
+    pub(crate) fn at(terminal: &Terminal, not_after: Timestamp) -> Self {
+        let number = format!("{} {}", terminal.customer, terminal.client);
+        Self { name: terminal.name.clone(), number, not_after }
     }
 
     /// The `Set-Cookie` line.

@@ -1,4 +1,4 @@
-//! `tegata demo`: a throw-away deployment of two clinics with terminals in every state, running on loopback, and a text that says what to
+//! `tegata demo`: a throw-away deployment of two clinics with terminals in every state, and of their operator, running on loopback, and a text that says what to
 //! try. Its history is made through the ordinary paths under a clock that is set back, so that every row and certificate is a real one.
 
 use std::io::IsTerminal;
@@ -315,16 +315,20 @@ impl Stage<'_> {
             .authority
             .add_customer(&operator, None, CustomerKind::Clinic, "103002".parse()?, "あおぞら歯科医院")
             .await?;
+        let kind = CustomerKind::Operator;
+        let center = self.authority.add_customer(&operator, None, kind, "000001".parse()?, "運用センター").await?;
         let mut users = Vec::new();
         let people = [
             (&sunny, "uketsuke", Role::TerminalUser),
             (&sunny, "jimu", Role::CustomerAdmin),
             (&blue, "aozora", Role::CustomerAdmin),
+            (&center, "un-ei", Role::CaOfficer),
+            (&center, "madoguchi", Role::HelpDesk),
         ];
         for (customer, name, role) in people {
             users.push(self.user(&operator, customer, name, role).await?);
         }
-        let progress = indicatif::ProgressBar::new(6)
+        let progress = indicatif::ProgressBar::new(7)
             .with_style(indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}")?);
         if !std::io::stderr().is_terminal() {
             progress.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -333,13 +337,14 @@ impl Stage<'_> {
         let mut terminals = Vec::new();
         let days = |n| self.present.plus_days(Days(n));
         let two_pm = |n: i64| Timestamp::parse(&days(n).jst_date().to_string());
-        let roles: [(&Customer, &str, &str, Timestamp, Option<Timestamp>); 6] = [
+        let roles: [(&Customer, &str, &str, Timestamp, Option<Timestamp>); 7] = [
             (&sunny, "受付1", "due", days(-1035), Some(two_pm(60)?)),
             (&sunny, "診察室", "fresh", self.present, None),
             (&sunny, "会計", "expired", days(-1110), Some(two_pm(-20)?)),
             (&sunny, "訪問用", "revoked", days(-365), None),
             (&blue, "受付", "fresh", self.present, None),
             (&blue, "技工室", "due", days(-1035), Some(two_pm(60)?)),
+            (&center, "運用1", "fresh", self.present, None),
         ];
         let mut rows = Vec::new();
         for (customer, name, ..) in &roles {

@@ -1,6 +1,7 @@
 # 運用コンソール, for the operator's staff. 期限切れ is expired, 失効（無効化） is revoked.
 
 console-title = Operations console
+console-front-link = Today
 console-customers-title = Customers
 console-customers-caption = In the order of their ids.
 console-customer = Customer
@@ -11,4 +12,66 @@ console-kind-clinic = Clinic
 console-kind-operator = Operator
 console-terminals = Terminals
 console-first = First page
+console-before = Previous 100
 console-next = Next 100
+console-people = People
+console-user = User
+console-role = Role
+console-role-terminal-user = Terminal user
+console-role-customer-admin = Clinic's administrator
+console-role-ca-officer = CA officer
+console-role-help-desk = Help desk
+console-role-auditor = Auditor
+
+console-search-title = Search
+console-search = Search for anything
+console-search-hint = A name, a terminal's or customer's number, a billing code, the first 6 or more digits of a serial or fingerprint, a file name, the day of an end (2027-01-21)
+console-search-none = Nothing was found. Try a part of it, or something else that you know.
+console-search-more = There is too much to show: these are at most 20 of each. Please say more.
+console-found-terminals = Terminals found
+console-found-certificates = Certificates found
+console-found-customers = Customers found
+console-found-users = People found
+
+console-file = File name
+console-issued = Issued
+console-certificates = The certificates of this terminal, those that end last on top.
+console-cert-revoked = Revoked
+console-cert-expired = Expired
+console-cert-issued = Issued, not fetched
+console-cert-downloaded = Fetched, not used
+console-cert-used = In use
+console-reason-unspecified = unspecified
+console-reason-key-compromise = key compromise
+console-reason-superseded = superseded
+console-reason-cessation-of-operation = cessation of operation
+console-reason-needed = Please choose the reason of the revocation.
+console-log = What was done with this terminal lately (the newest 20)
+
+console-say = What to do next
+console-say-expired = It has expired and cannot connect. The clinic's administrator can make a recovery code on the administration page of a terminal that still connects; it is typed on the page that this terminal shows.
+console-say-revoked = It was revoked. It may be lost or stolen, so it cannot be recovered. If it is to be used again, a CA officer makes sure who is asking and issues another certificate.
+console-say-ends-soon = Its certificate ends soon. Ask them to press “Renew” on the master menu today.
+console-say-due = It can be renewed: the master menu asks. They press “Renew” when it suits them.
+console-say-waiting = The new certificate is ready. They save the file from the master menu, look at its password, and import it.
+console-say-fetched = The new certificate was saved, and has not been used yet. Make sure that the file was imported and the browser started again.
+console-say-in-use = Its certificate is in use and has time. If it cannot connect, make sure that the right certificate is chosen in the browser's question.
+console-say-empty = It has no certificate yet. A CA officer issues it.
+console-say-retired = It was taken out of service. If it is to be used again, it is registered as a new terminal.
+console-help-who = These people can make a recovery code, at these terminals. The code is not shown to the help desk.
+console-help-people = Clinic's administrators
+console-help-places = Terminals that still connect
+console-help-nobody = There is no administrator, or no terminal that still connects. A CA officer calls back at the number on file, makes sure who it is, and makes a recovery code.
+console-code-lead = Call back at the number on file and make sure who it is before you make it. Whoever hears the code gets the certificate of this terminal.
+console-help-revoked = The certificate of this terminal was revoked: there is no recovery code for it.
+console-help-never = This terminal never had a certificate.
+console-help-typed = A recovery code was typed at this terminal, and the certificate can be fetched until { $until }. To end that and begin anew, give the reason and press once more.
+console-end-lost-when = All its certificates are revoked, its logins and recoveries end.
+console-revoke-title = Revoke a single certificate
+console-revoke-lead = It stops connecting at once, and that cannot be undone. With “key compromise”, whatever was renewed from it and all logins of this terminal end, too.
+console-revoke-sure = I revoke this certificate
+console-revoke-button = Revoke
+
+console-seen-link = What the user sees
+console-seen-of = This is what the user of “{ $terminal }” sees on opening the portal now. Nothing here can be pressed.
+console-seen-back = Back to the terminal

@@ -1,6 +1,7 @@
 # 運用コンソール, for the operator's staff. 期限切れ is expired, 失効（無効化） is revoked.
 
 console-title = 運用コンソール
+console-front-link = 今日の状況
 console-customers-title = 顧客一覧
 console-customers-caption = 顧客番号の順に表示しています。
 console-customer = 顧客
@@ -11,4 +12,66 @@ console-kind-clinic = 医療機関
 console-kind-operator = 運用者
 console-terminals = 端末数
 console-first = 最初のページ
+console-before = 前の100件
 console-next = 次の100件
+console-people = 利用者
+console-user = ユーザー名
+console-role = 役割
+console-role-terminal-user = 端末の利用者
+console-role-customer-admin = 医療機関の管理者
+console-role-ca-officer = 認証局責任者
+console-role-help-desk = 問い合わせ窓口
+console-role-auditor = 監査担当
+
+console-search-title = 検索
+console-search = 何でも探す
+console-search-hint = 名前、端末番号、顧客番号、請求コード、シリアル番号やフィンガープリントの先頭6桁以上、ファイル名、期限の日（2027-01-21）
+console-search-none = 見つかりませんでした。一部だけ、または別の手がかりで試してください。
+console-search-more = 多すぎるため、それぞれ20件までを表示しています。手がかりを増やしてください。
+console-found-terminals = 見つかった端末
+console-found-certificates = 見つかった証明書
+console-found-customers = 見つかった顧客
+console-found-users = 見つかった利用者
+
+console-file = ファイル名
+console-issued = 発行日時
+console-certificates = この端末の証明書。期限の遅いものから順に表示しています。
+console-cert-revoked = 失効（無効化）
+console-cert-expired = 期限切れ
+console-cert-issued = 発行済・未取得
+console-cert-downloaded = 取得済・未使用
+console-cert-used = 使用中
+console-reason-unspecified = 指定なし
+console-reason-key-compromise = 鍵の漏えい
+console-reason-superseded = 新しい証明書に交代
+console-reason-cessation-of-operation = 利用の終わり
+console-reason-needed = 失効の理由を選んでください。
+console-log = この端末の最近の操作（新しい順に20件まで）
+
+console-say = 次にすること
+console-say-expired = 期限切れで接続できません。医療機関の管理者が、まだ接続できる端末の「管理画面」で復旧コードを作れます。復旧コードは、この端末の案内画面で入力してもらいます。
+console-say-revoked = 失効（無効化）されています。盗難や紛失のおそれがあるため、復旧はできません。もう一度使うときは、本人確認のうえ認証局責任者が証明書を発行し直します。
+console-say-ends-soon = 期限が近づいています。マスターメニューの「更新」を今日押してもらってください。
+console-say-due = 更新できます。マスターメニューに「証明書更新チェック」が出ています。都合のよいときに「更新」を押してもらってください。
+console-say-waiting = 新しい証明書ができています。マスターメニューの「証明書保存」からファイルを保存し、「確認する」でパスワードを確かめて、取り込んでもらってください。
+console-say-fetched = 新しい証明書は保存されましたが、まだ使われていません。ファイルの取り込みと、ブラウザーの再起動を確かめてください。
+console-say-in-use = 証明書は使用中で、期限にも余裕があります。つながらないときは、証明書の選択画面で正しい証明書を選んでいるかを確かめてください。
+console-say-empty = まだ証明書が発行されていません。認証局責任者が発行します。
+console-say-retired = 利用を終えた端末です。もう一度使うときは、新しい端末として登録します。
+console-help-who = 復旧コードを作れる人と、作れる端末は次のとおりです。コードは窓口には表示されません。
+console-help-people = 医療機関の管理者
+console-help-places = まだ接続できる端末
+console-help-nobody = 管理者、またはまだ接続できる端末がありません。認証局責任者が、登録されている電話番号に折り返して本人を確かめ、復旧コードを作ります。
+console-code-lead = 登録されている電話番号に折り返し、本人であることを確かめてから作ってください。コードを読み上げた相手が、この端末の証明書を受け取ります。
+console-help-revoked = この端末の証明書は失効（無効化）されているため、復旧コードは作れません。
+console-help-never = この端末には、まだ証明書が発行されていません。
+console-help-typed = この端末では復旧コードが入力され、{ $until } まで証明書を受け取れる状態です。打ち切ってやり直すときは、理由を入れてもう一度押してください。
+console-end-lost-when = この端末の証明書をすべて失効（無効化）し、ログインや復旧も打ち切ります。
+console-revoke-title = 証明書を1枚だけ失効（無効化）する
+console-revoke-lead = すぐに接続できなくなり、取り消すことはできません。「鍵の漏えい」では、その証明書から更新したものと、この端末のログインもすべて終わります。
+console-revoke-sure = この証明書を失効（無効化）します
+console-revoke-button = 失効（無効化）する
+
+console-seen-link = 利用者に見えている画面
+console-seen-of = 「{ $terminal }」の利用者が今開いたときに見える画面です。ここでは何も押せません。
+console-seen-back = 端末の詳細に戻る

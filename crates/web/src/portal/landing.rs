@@ -11,7 +11,7 @@ use super::{another_url, see_other};
 use crate::PortalConfig;
 use crate::csrf::CheckedForm;
 use crate::error::{Barrier, Failure};
-use crate::frame::{Frame, Moment};
+use crate::frame::{Frame, Moment, Preview};
 use crate::i18n::Lang;
 use crate::visit::{Visit, lang_cookie, local_path};
 
@@ -36,11 +36,27 @@ struct LandingPage {
 
 /// The page for one barrier.
 pub(crate) fn render(portal: &PortalConfig, visit: &Visit, barrier: Barrier) -> askama::Result<String> {
+    landing(portal, visit, barrier).render()
+}
+
+/// The same, as a picture.
+pub(crate) fn preview(
+    portal: &PortalConfig,
+    visit: &Visit,
+    barrier: Barrier,
+    preview: Preview,
+) -> askama::Result<String> {
+    let mut page = landing(portal, visit, barrier);
+    page.f.preview = Some(preview);
+    page.render()
+}
+
+fn landing(portal: &PortalConfig, visit: &Visit, barrier: Barrier) -> LandingPage {
     let reason = barrier.reason();
     let mut f = Frame::new(portal, visit, "landing", &format!("landing-{reason}-title"));
     f.reason = Some(reason);
     let choosing_helps = !matches!(barrier, Barrier::Unknowable | Barrier::NotYetValid(_));
-    let page = LandingPage {
+    LandingPage {
         what: what(visit.lang, barrier),
         reasons: numbered(visit.lang, &format!("landing-{reason}-why")),
         steps: numbered(visit.lang, &format!("landing-{reason}-step")),
@@ -54,8 +70,7 @@ pub(crate) fn render(portal: &PortalConfig, visit: &Visit, barrier: Barrier) -> 
             (terminal.name.clone(), terminal.number.clone(), Moment::of(visit.lang, end), end < *now)
         }),
         f,
-    };
-    page.render()
+    }
 }
 
 /// What happened, in one sentence.

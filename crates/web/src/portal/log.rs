@@ -28,12 +28,13 @@ struct LogPage {
     paged: bool,
 }
 
-struct Line {
-    at: Moment,
-    who: String,
-    action: String,
+/// A row in words.
+pub(crate) struct Line {
+    pub(crate) at: Moment,
+    pub(crate) who: String,
+    pub(crate) action: String,
     refused: bool,
-    outcome: String,
+    pub(crate) outcome: String,
     serial: Option<String>,
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn action_words(lang: Lang, word: &str) -> String {
     known.unwrap_or_else(|| word.to_owned())
 }
 
-fn line(lang: Lang, row: &Row) -> Line {
+pub(crate) fn line(lang: Lang, row: &Row) -> Line {
     Line {
         at: Moment::of(lang, row.at),
         who: who(lang, row),

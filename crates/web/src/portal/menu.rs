@@ -5,13 +5,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use tegata_authority::RenewalView;
+use tegata_authority::{Identity, RenewalView};
 use tegata_core::renewal::{Standing, dialog_opens, is_last_week};
 use tegata_core::time::{Days, Timestamp};
 
 use super::{another_url, see_other};
 use crate::error::Failure;
-use crate::frame::{Frame, Moment, page};
+use crate::frame::{Frame, Moment, Preview, page};
 use crate::i18n::Lang;
 use crate::session::LoggedIn;
 use crate::visit::Visit;
@@ -66,14 +66,38 @@ pub(crate) async fn show(State(state): State<Shared>, visit: Visit, login: Logge
     let view = view.map_err(|error| Failure::internal("looking at a terminal's certificates", &error))?;
     let f = Frame::new(&state.portal, &visit, "menu", "menu-title").of(&login);
     let question = question(&state.portal, &visit, &view, login.session.deferred);
-    let customer = login.admitted.identity.customer.name.clone();
-    let cert = &login.admitted.cert;
-    let days_left = cert.not_after.jst_days_from(state.authority.now());
-    let mut page_of = menu(f, &state.portal, customer, cert.not_after, days_left, question);
-    page_of.bundle_until = view.bundle.as_ref().map(|bundle| Moment::of(visit.lang, bundle.expires_at));
-    page_of.serial = cert.serial.to_string();
-    page_of.state = state_word(view.standing, days_left);
-    page(StatusCode::OK, &page_of)
+    let shown = (&login.admitted.identity, &view);
+    page(StatusCode::OK, &filled(f, &state.portal, shown, question, state.authority.now()))
+}
+
+/// What somebody at that terminal sees after logging in, as a picture.
+pub(crate) fn preview(
+    portal: &PortalConfig,
+    visit: &Visit,
+    (identity, view): (&Identity, &RenewalView),
+    now: Timestamp,
+    preview: Preview,
+) -> askama::Result<String> {
+    let mut f = Frame::new(portal, visit, "menu", "menu-title");
+    f.terminal = Some(identity.terminal.name.clone());
+    f.preview = Some(preview);
+    filled(f, portal, (identity, view), question(portal, visit, view, false), now).render()
+}
+
+fn filled(
+    f: Frame,
+    portal: &PortalConfig,
+    (identity, view): (&Identity, &RenewalView),
+    question: Question,
+    now: Timestamp,
+) -> MenuPage {
+    let cert = &identity.certificate;
+    let days_left = cert.not_after.jst_days_from(now);
+    let mut filled = menu(f, portal, identity.customer.name.clone(), cert.not_after, days_left, question);
+    filled.bundle_until = view.bundle.as_ref().map(|bundle| Moment::of(filled.f.lang, bundle.expires_at));
+    filled.serial = cert.serial.to_string();
+    filled.state = state_word(view.standing, days_left);
+    filled
 }
 
 fn menu(f: Frame, portal: &PortalConfig, customer: String, end: Timestamp, left: Days, question: Question) -> MenuPage {

@@ -61,8 +61,17 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
 
 /// The console: its officer, its help desk, its auditor. Nobody else comes in: whoever would see a page of 管理画面 or of the portal sees
 /// [`NOT_STAFF`].
-const CONSOLE: &[(&str, &str, [u16; 3])] =
-    &[("GET", "/console", [303, 303, 303]), ("GET", "/console/customers", [200, 200, 200])];
+const CONSOLE: &[(&str, &str, [u16; 3])] = &[
+    ("GET", "/console", [303, 303, 303]),
+    ("GET", "/console/search", [200, 200, 200]),
+    ("GET", "/console/customers", [200, 200, 200]),
+    ("GET", "/console/customers/{customer}", [200, 200, 200]),
+    ("GET", "/console/customers/{customer}/terminals/{client}", [200, 200, 200]),
+    ("GET", "/console/customers/{customer}/terminals/{client}/seen", [200, 200, 200]),
+    ("POST", "/console/customers/{customer}/terminals/{client}/recovery", [422, 403, 403]),
+    ("POST", "/console/customers/{customer}/terminals/{client}/end", [422, 403, 403]),
+    ("POST", "/console/customers/{customer}/terminals/{client}/revoke", [422, 403, 403]),
+];
 
 /// What the visitors of [`TABLE`] get of the console, in the same columns.
 const NOT_STAFF: [u16; 6] = [403, 303, 403, 303, 403, 403];
@@ -189,7 +198,11 @@ async fn stranger(place: &Deployment) -> Browser {
 
 /// Asks one way in, with whatever a browser would send.
 async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
-    let path = path.replace("{*path}", "style.css").replace("{client}", "2").replace("{file}", "tegata-browser.reg");
+    let path = path
+        .replace("{*path}", "style.css")
+        .replace("{client}", "2")
+        .replace("{customer}", "u00000001")
+        .replace("{file}", "tegata-browser.reg");
     if method == "GET" {
         return browser.get(&path).await;
     }

@@ -3,6 +3,7 @@
 
 mod acts;
 mod api;
+mod console;
 mod coverage;
 mod deployment;
 mod enroll;

@@ -1,0 +1,129 @@
+//! One customer: who its people are, and how its terminals stand, those that need help first, a hundred on a page.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{StatusCode, Uri};
+use tegata_authority::TerminalView;
+use tegata_core::customer::{Customer, User};
+use tegata_core::terminal::Condition;
+use tegata_core::time::Timestamp;
+
+use super::{Staff, find_customer};
+use crate::Shared;
+use crate::admin::terminals::RowOf;
+use crate::error::Failure;
+use crate::frame::{Frame, page};
+use crate::visit::{Visit, query};
+
+/// Terminals on a page.
+const ROWS: usize = 100;
+
+#[derive(Template)]
+#[template(path = "console-customer.html")]
+struct CustomerPage {
+    f: Frame,
+    id: String,
+    code: String,
+    kind: &'static str,
+    /// Name and role.
+    people: Vec<(String, &'static str)>,
+    rows: Vec<RowOf>,
+    all: i64,
+    locked_out: i64,
+    before: Option<usize>,
+    next: Option<usize>,
+}
+
+/// `GET /console/customers/{customer}`
+pub(crate) async fn show(
+    State(state): State<Shared>,
+    visit: Visit,
+    Staff(login): Staff,
+    Path(customer): Path<String>,
+    uri: Uri,
+) -> Result<Response, Failure> {
+    let actor = &login.session.actor;
+    let customer = find_customer(&state, actor, &customer).await?;
+    let views = state.authority.terminals_of(actor, customer.id).await;
+    let views = views.map_err(|error| Failure::internal("listing terminals", &error))?;
+    let people = state.authority.reader().users_of(actor.scope(), customer.id).await;
+    let people = people.map_err(|error| Failure::internal("listing people", &error))?;
+    let number = query(&uri, "page").and_then(|number| number.parse().ok()).unwrap_or(0);
+    let f = Frame::new(&state.portal, &visit, "console-customer", "console-customer").of(&login);
+    page(StatusCode::OK, &one(f, &customer, (&people, &views), number, state.authority.now()))
+}
+
+fn one(
+    mut f: Frame,
+    customer: &Customer,
+    (people, views): (&[User], &[TerminalView]),
+    number: usize,
+    now: Timestamp,
+) -> CustomerPage {
+    f.title = customer.name.clone();
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let number = number.min(views.len() / ROWS);
+    let from = number * ROWS;
+    let shown = views.iter().skip(from).take(ROWS);
+    CustomerPage {
+        id: customer.id.to_string(),
+        code: customer.code.to_string(),
+        kind: customer.kind.as_str(),
+        people: people.iter().map(|user| (user.name.clone(), user.role.as_str())).collect(),
+        rows: shown.map(|view| RowOf::of(f.lang, view, now)).collect(),
+        all: count(views.len()),
+        locked_out: count(views.iter().filter(|view| view.condition == Condition::Expired).count()),
+        before: number.checked_sub(1),
+        next: (from + ROWS < views.len()).then_some(number + 1),
+        f,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::tests::midori;
+    use super::*;
+    use crate::admin::terminals::tests::view;
+    use crate::frame::sample;
+    use crate::i18n::Lang;
+
+    fn rendered(lang: Lang, count: u32, number: usize) -> String {
+        let views: Vec<_> = (1..=count).map(|n| view(n, "受付1", Condition::Expired, None)).collect();
+        let user = User {
+            id: tegata_core::id::UserId(1),
+            customer: midori().id,
+            name: "jimu".into(),
+            role: tegata_core::access::Role::CustomerAdmin,
+            created_at: Timestamp(0),
+        };
+        let now = Timestamp::parse("2026-11-24").expect("valid");
+        let f = sample::frame(lang, "console-customer", "console-customer");
+        one(f, &midori(), (&[user], &views), number, now).render().expect("a page")
+    }
+
+    /// Samples of this page.
+    pub(crate) fn samples(lang: Lang) -> Vec<(String, String)> {
+        vec![
+            ("console-customer".into(), rendered(lang, 3, 0)),
+            ("console-customer-many".into(), rendered(lang, 250, 1)),
+        ]
+    }
+
+    #[test]
+    fn a_large_customer_is_shown_a_hundred_terminals_at_a_time() {
+        for (number, first, rows, links) in [
+            (0, 1, 100, (false, true)),
+            (1, 101, 100, (true, true)),
+            (2, 201, 50, (true, false)),
+            (99, 201, 50, (true, false)),
+        ] {
+            let html = rendered(Lang::Ja, 250, number);
+            assert_eq!(html.matches("/terminals/").count(), rows, "page {number}");
+            assert!(html.contains(&format!("/console/customers/u00000001/terminals/{first}\"")), "page {number}");
+            let next = number.min(2) + 1;
+            assert_eq!(html.contains(&format!("?page={next}\"")), links.1, "page {number}");
+            assert_eq!(html.contains("前の100件"), links.0, "page {number}");
+        }
+    }
+}
