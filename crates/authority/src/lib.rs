@@ -18,12 +18,14 @@ mod letter;
 mod log;
 mod login;
 mod notify;
+mod overview;
 mod password;
 mod pickup;
 mod recover;
 mod rekey;
 mod renew;
 mod revoke;
+mod revoke_all;
 mod search;
 mod terminal;
 
@@ -54,6 +56,7 @@ use tegata_core::secret::Entropy;
 use tegata_core::terminal::{FileNameTemplate, Terminal};
 use tegata_core::time::{Clock, Timestamp};
 use tegata_store::{IdentityRow, Reader, Store};
+pub use tegata_store::{RenewalCounts, RevocationTarget};
 
 pub use advise::{AdviseError, RenewalInfo};
 pub use api_key::{CheckApiKeyError, KeepApiKeyError, MadeApiKey, NewApiKey};
@@ -69,11 +72,13 @@ pub use letter::Letterhead;
 pub use log::LogFilter;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
 pub use notify::{MAIL, NewContact, NoticePlan, NotifyError, TEST, Undelivered};
+pub use overview::{Forecast, Holder, IssuerView};
 pub use pickup::{PickUp, PickUpError, PickUpRules};
 pub use recover::{Help, NewRecovery, RecoverError, Recovered, TerminalView};
 pub use rekey::{Issued, KeyAndCertificate, ProgramError, Proof};
 pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, RenewalView};
 pub use revoke::RevokeError;
+pub use revoke_all::{RevocationOrder, RevokeAllError};
 pub use search::{Finding, Sight};
 pub use terminal::TerminalError;
 

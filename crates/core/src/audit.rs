@@ -39,6 +39,7 @@ pub enum Action {
     TerminalRenamed,
     TerminalRetired,
     TerminalLost,
+    RevocationOrdered,
     LogKeyMade,
     LogKeyReplaced,
     BackupMade,
@@ -59,7 +60,7 @@ pub enum Action {
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 46] = [
+    pub const ALL: [(Self, &'static str); 47] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -90,6 +91,7 @@ impl Action {
         (Self::TerminalRenamed, "terminal.renamed"),
         (Self::TerminalRetired, "terminal.retired"),
         (Self::TerminalLost, "terminal.lost"),
+        (Self::RevocationOrdered, "revocation.ordered"),
         (Self::LogKeyMade, "audit.key-made"),
         (Self::LogKeyReplaced, "audit.key-replaced"),
         (Self::BackupMade, "backup.made"),

@@ -185,7 +185,7 @@ pub struct AuditFilter {
 const SELECT: &str = "SELECT sequence, at, actor_kind, actor_name, customer_id, terminal_id, serial, action, outcome, detail, hash \
                       FROM audit WHERE 1 = 1";
 
-fn row(row: &db::Row) -> Result<Row, StoreError> {
+pub(crate) fn row(row: &db::Row) -> Result<Row, StoreError> {
     Ok(Row {
         sequence: row.int("sequence")?,
         at: row.time("at")?,
@@ -240,6 +240,12 @@ pub(crate) fn listed(scope: Scope, filter: &AuditFilter, before: Option<i64>, li
     }
     let query = query.within(scope, " AND terminal_id = ", " AND customer_id = ");
     query.with(" ORDER BY sequence DESC LIMIT ", limit)
+}
+
+/// The newest rows that somebody should look at: the words of the index `audit_alarms`.
+pub(crate) fn alarms(scope: Scope, limit: u32) -> Query {
+    let query = Query::new(SELECT).text(" AND action IN ('terminal.clone-suspected', 'terminal.lost', 'login.locked')");
+    query.within(scope, " AND terminal_id = ", " AND customer_id = ").with(" ORDER BY sequence DESC LIMIT ", limit)
 }
 
 impl Reader {

@@ -216,6 +216,7 @@ mod tests {
             "console-cert-",
             "console-reason-",
             "console-say-",
+            "console-renewal-",
             "log-action-",
             "log-category-",
             "log-outcome-",

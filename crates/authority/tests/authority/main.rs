@@ -10,4 +10,5 @@ mod ocsp;
 mod pickup;
 mod renewal;
 mod revocation;
+mod revoke_all;
 mod rollover;

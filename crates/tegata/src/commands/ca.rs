@@ -1,4 +1,4 @@
-//! `tegata ca list | crl | root-crl | roll-over`: the issuing CAs, their revocation lists, and replacing the one that signs.
+//! `tegata ca list | holders | crl | root-crl | roll-over`: the issuing CAs, their revocation lists, and replacing the one that signs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use tegata_authority::ceremony::Folders;
 use tegata_authority::crl::{Crls, root_list};
 use tegata_authority::elders;
 use tegata_authority::rollover::roll_over;
+use tegata_core::id::CertificateId;
 use tegata_core::time::{Clock, Days};
 use tegata_pki::crl::issuer_name;
 use tegata_pki::issuer::IssuerCert;
@@ -25,6 +26,16 @@ use crate::system::{SystemClock, SystemEntropy};
 pub enum Command {
     /// List the issuing CAs whose certificates open the gate; the last one signs.
     List,
+    /// Who still uses certificates of which issuing CA: how many, and with --issuer which terminals. An old CA goes when nobody does.
+    #[command(after_help = "Examples:\n  tegata ca holders\n  tegata ca holders --issuer 1")]
+    Holders {
+        /// List the terminals that use certificates of this one (its number in `tegata ca list`).
+        #[arg(long, value_name = "NUMBER")]
+        issuer: Option<i64>,
+        /// At most so many.
+        #[arg(long, default_value_t = 10_000)]
+        limit: u32,
+    },
     /// Sign the lists of all that is revoked, one for each issuing CA whose key is at hand, for programs that read them from a file. In PEM,
     /// the CA that signs first.
     #[command(
@@ -76,6 +87,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             };
             out.table(&["id", "name", "until", "sha256"], &rows.iter().map(row).collect::<Vec<_>>())?;
         }
+        Command::Holders { issuer, limit } => holders(&store, issuer, limit, out).await?,
         Command::RootCrl { out: file, days } => root_crl(&checked, &file, days, out)?,
         Command::RollOver { dry_run } => {
             let settings = &checked.config.authority;
@@ -104,6 +116,29 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
     }
     store.close().await;
     Ok(())
+}
+
+async fn holders(store: &Store, issuer: Option<i64>, limit: u32, out: Out) -> anyhow::Result<()> {
+    let (reader, scope, now) = (store.reader(), deployment::operator().scope(), SystemClock.now());
+    let issuers = reader.issuers(scope).await?;
+    let Some(number) = issuer else {
+        let held = reader.held_by_issuer(scope, now).await?;
+        let row = |row: &tegata_store::IssuerRow| {
+            let found = held.iter().find(|held| held.issuer == row.id);
+            let last = found.map(|held| held.last_end.to_string()).unwrap_or_default();
+            vec![row.id.0.to_string(), row.name.clone(), found.map_or(0, |held| held.certificates).to_string(), last]
+        };
+        return Ok(out.table(&["id", "name", "in_use", "last_end"], &issuers.iter().map(row).collect::<Vec<_>>())?);
+    };
+    let known = issuers.iter().find(|row| row.id.0 == number);
+    let issuer = known.ok_or_else(|| anyhow::anyhow!("no issuing CA {number} (see `tegata ca list`)"))?.id;
+    let mut rows = Vec::new();
+    for cert in reader.held(scope, issuer, now, (CertificateId(0), limit)).await? {
+        let terminal = reader.terminal(scope, cert.terminal).await?.context("the register has no such terminal")?;
+        let number = format!("{}/{}", terminal.customer, terminal.client);
+        rows.push(vec![number, terminal.name, cert.serial.to_string(), cert.not_after.to_string()]);
+    }
+    Ok(out.table(&["terminal", "name", "serial", "not_after"], &rows)?)
 }
 
 async fn crl(checked: &Checked, store: Store, file: Option<&Path>, der: bool, out: Out) -> anyhow::Result<()> {

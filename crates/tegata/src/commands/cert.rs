@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::json;
 use tegata_authority::custody::write_private;
-use tegata_authority::{Authority, Handover, IssueOrder};
+use tegata_authority::{Authority, Handover, IssueOrder, RevocationOrder, RevocationTarget};
 use tegata_core::cert::{CertRecord, Progress, RevocationReason};
-use tegata_core::id::{Fingerprint, Serial};
+use tegata_core::id::{CustomerId, Fingerprint, IssuerId, Serial};
 use tegata_core::profile::KeyKind;
 use tegata_core::terminal::Terminal;
 use tegata_core::time::Timestamp;
@@ -63,6 +63,37 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Revoke all certificates of a customer, or all that an issuing CA signed, that are neither revoked nor past. Their terminals' logins,
+    /// codes and invitations end, too. See how many they are with --dry-run, and name that number with --count.
+    #[command(
+        after_help = "Examples:\n  tegata cert revoke-all --customer u00000001 --reason cessation-of-operation --dry-run\n  \
+        tegata cert revoke-all --customer u00000001 --reason cessation-of-operation --because \"contract ended\" --count 12\n  \
+        tegata cert revoke-all --issuer 1 --reason superseded --because \"CA rolled over\" --count 4031"
+    )]
+    RevokeAll(RevokeAllArgs),
+}
+
+/// What `revoke-all` needs.
+#[derive(clap::Args)]
+pub struct RevokeAllArgs {
+    /// All of this customer's terminals.
+    #[arg(long, conflicts_with = "issuer", required_unless_present = "issuer")]
+    customer: Option<CustomerId>,
+    /// All that this issuing CA signed: its number in `tegata ca list`.
+    #[arg(long, value_name = "NUMBER")]
+    issuer: Option<i64>,
+    /// Why: unspecified, key-compromise, superseded, cessation-of-operation.
+    #[arg(long, value_parser = parse_reason)]
+    reason: RevocationReason,
+    /// Why, for the operation log.
+    #[arg(long, required_unless_present = "dry_run")]
+    because: Option<String>,
+    /// How many they are. Where they are another number, nothing is done.
+    #[arg(long, required_unless_present = "dry_run")]
+    count: Option<u32>,
+    /// Say how many they are, and do nothing.
+    #[arg(long, conflicts_with = "count")]
+    dry_run: bool,
 }
 
 /// What `issue` needs.
@@ -147,6 +178,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
         Command::List { terminal, expiring_before, limit } => list(terminal, expiring_before, limit, path, out).await,
         Command::Held(args) => held::run(args, path, out).await,
         Command::Show { certificate } => show(&certificate, path, out).await,
+        Command::RevokeAll(args) => revoke_all(args, path, out).await,
         Command::Revoke { certificate, reason, dry_run } => revoke(&certificate, reason, dry_run, path, out).await,
     }
 }
@@ -282,6 +314,36 @@ pub async fn issue(
 /// A certificate's PEM chain: itself and the issuing CA.
 pub fn pem_chain(authority: &Authority, leaf: &[u8]) -> String {
     pem::certificate(leaf) + &pem::certificate(authority.ca().cert.der())
+}
+
+async fn revoke_all(args: RevokeAllArgs, path: &Path, out: Out) -> anyhow::Result<()> {
+    let RevokeAllArgs { customer, issuer, reason, because, count, dry_run } = args;
+    let (_, authority) = deployment::open(path).await?;
+    let (actor, scope) = (deployment::operator(), deployment::operator().scope());
+    let target = match (customer, issuer) {
+        (Some(id), _) => {
+            let found = authority.reader().customer(scope, id).await?;
+            found.ok_or_else(|| anyhow::anyhow!("no customer {id} (see `tegata customer list`)"))?;
+            RevocationTarget::Customer(id)
+        }
+        (None, Some(id)) => {
+            let found = authority.reader().issuers(scope).await?.into_iter().find(|issuer| issuer.id.0 == id);
+            found.ok_or_else(|| anyhow::anyhow!("no issuing CA {id} (see `tegata ca list`)"))?;
+            RevocationTarget::Issuer(IssuerId(id))
+        }
+        (None, None) => anyhow::bail!("name --customer or --issuer"),
+    };
+    if dry_run {
+        let count = authority.revocable(&actor, target).await?;
+        authority.close().await;
+        let text = format!("would revoke {count} certificates ({}); do it with --count {count}", reason.as_str());
+        return Ok(out.say(&text, &json!({ "would_revoke": count }))?);
+    }
+    let (because, count) = (because.unwrap_or_default(), count.unwrap_or_default());
+    let done = authority.revoke_all(&actor, RevocationOrder { target, reason, because, count }).await;
+    authority.close().await;
+    let revoked = done?;
+    Ok(out.say(&format!("revoked {revoked} certificates"), &json!({ "revoked": revoked }))?)
 }
 
 /// Where a certificate stands, in one word.

@@ -75,3 +75,69 @@ console-revoke-button = Revoke
 console-seen-link = What the user sees
 console-seen-of = This is what the user of “{ $terminal }” sees on opening the portal now. Nothing here can be pressed.
 console-seen-back = Back to the terminal
+
+console-renewals = How far the renewals have come
+console-renewals-lead = { $count ->
+    [one] 1 terminal is within its renewal window.
+   *[other] { $count } terminals are within their renewal window.
+}
+console-renewal-done = A newer certificate is in use
+console-renewal-waiting = Issued, and not used yet
+console-renewal-due = Not renewed yet
+console-renewal-at-risk = Ends within 30 days, and not renewed yet
+console-expired = { $count ->
+    [one] 1 terminal has expired within the last 30 days and cannot connect.
+   *[other] { $count } terminals have expired within the last 30 days and cannot connect.
+}
+console-alarms = To be looked at
+console-alarms-none = Nothing at the moment.
+console-problem = The service is not well.
+
+console-issuers-title = Issuing CAs
+console-issuers-lead = An old one goes when no terminal uses its certificates any more.
+console-issuers-caption = “In use” counts those that were not replaced by a newer one.
+console-issuer-title = Issuing CA
+console-issuer = Issuing CA
+console-issuer-signs = Signs
+console-issuer-old = Signs no new certificates
+console-issuer-free = No terminal uses a certificate of this CA any more.
+console-held = In use
+console-held-last = Last end
+console-holders = The terminals that use a certificate of this CA, in the order in which they were issued.
+console-back = Back
+
+console-revocation-title = Revoke all certificates
+console-revocation-customer = Revoke all certificates of this customer
+console-revocation-issuer = Revoke all certificates of this CA
+console-revocation-count = { $count ->
+    [one] has 1 certificate that is not past. It will be revoked.
+   *[other] has { $count } certificates that are not past. All of them will be revoked.
+}
+console-revocation-lead = Every terminal stops connecting at once, and that cannot be undone. Logins, recovery codes and enrolment codes end, too.
+console-revocation-why = Reason of the revocation
+console-revocation-type = Type the number of certificates to be revoked
+console-revocation-own = The certificate of the terminal that you are using is among them, so this cannot be done here. Use the command line on the server.
+console-count-needed = Please type the number that is shown above. If it has changed, look once more.
+
+console-forecast-title = What ends when
+console-forecast-total = { $count ->
+    [one] The certificate of 1 terminal ends within three years from now.
+   *[other] The certificates of { $count } terminals end within three years from now.
+}
+console-forecast-cliffs = { $count ->
+    [one] There is 1 week in which many end at once. Ask its terminals to renew early (tegata renewal advise).
+   *[other] There are { $count } weeks in which many end at once. Ask their terminals to renew early (tegata renewal advise).
+}
+console-forecast-week = { $count ->
+    [one] 1 terminal
+   *[other] { $count } terminals
+}
+console-forecast-all = All customers
+console-forecast-table-beside = The numbers of each week are in the table below.
+console-forecast-caption = The weeks in which something ends.
+console-forecast-monday = Week of
+console-forecast-note = Note
+console-forecast-key-due = Not renewed yet
+console-forecast-key-fetched = A newer one was fetched and not used yet
+console-forecast-key-cliff = Many at once
+console-print = Print

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{StatusCode, Uri};
 use tegata_authority::TerminalView;
+use tegata_core::access::{Privilege, may};
 use tegata_core::customer::{Customer, User};
 use tegata_core::terminal::Condition;
 use tegata_core::time::Timestamp;
@@ -33,6 +34,8 @@ struct CustomerPage {
     locked_out: i64,
     before: Option<usize>,
     next: Option<usize>,
+    /// Whether whoever looks may revoke.
+    may_revoke: bool,
 }
 
 /// `GET /console/customers/{customer}`
@@ -51,7 +54,9 @@ pub(crate) async fn show(
     let people = people.map_err(|error| Failure::internal("listing people", &error))?;
     let number = query(&uri, "page").and_then(|number| number.parse().ok()).unwrap_or(0);
     let f = Frame::new(&state.portal, &visit, "console-customer", "console-customer").of(&login);
-    page(StatusCode::OK, &one(f, &customer, (&people, &views), number, state.authority.now()))
+    let mut shown = one(f, &customer, (&people, &views), number, state.authority.now());
+    shown.may_revoke = may(actor, Privilege::Revoke, customer.id);
+    page(StatusCode::OK, &shown)
 }
 
 fn one(
@@ -75,6 +80,7 @@ fn one(
         all: count(views.len()),
         locked_out: count(views.iter().filter(|view| view.condition == Condition::Expired).count()),
         before: number.checked_sub(1),
+        may_revoke: false,
         next: (from + ROWS < views.len()).then_some(number + 1),
         f,
     }

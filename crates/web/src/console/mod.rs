@@ -4,15 +4,18 @@
 
 pub(crate) mod customer;
 pub(crate) mod customers;
+pub(crate) mod forecast;
+pub(crate) mod front;
+pub(crate) mod issuers;
+pub(crate) mod revocation;
 pub(crate) mod search;
 pub(crate) mod seen;
 pub(crate) mod terminal;
 
 use axum::extract::FromRequestParts;
-use axum::response::Response;
 use axum::routing::{get, post};
 use http::request::Parts;
-use tegata_authority::TerminalView;
+use tegata_authority::{IssuerView, TerminalView};
 use tegata_core::access::{Actor, Privilege, may_everywhere};
 use tegata_core::customer::Customer;
 use tegata_core::id::ClientNumber;
@@ -20,7 +23,6 @@ use tegata_core::recovery::TerminalNumber;
 use tegata_core::terminal::Terminal;
 
 use crate::error::Failure;
-use crate::portal::see_other;
 use crate::session::LoggedIn;
 use crate::{Endpoint, Shared};
 
@@ -28,10 +30,17 @@ use crate::{Endpoint, Shared};
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let entry = |method, path, answer| Endpoint { method, path, answer };
     vec![
-        entry("GET", "/console", get(front)),
+        entry("GET", "/console", get(front::show)),
         entry("GET", "/console/search", get(search::show)),
         entry("GET", "/console/customers", get(customers::show)),
         entry("GET", "/console/customers/{customer}", get(customer::show)),
+        entry("GET", "/console/customers/{customer}/revocation", get(revocation::customer)),
+        entry("POST", "/console/customers/{customer}/revocation", post(revocation::revoke_customer)),
+        entry("GET", "/console/forecast", get(forecast::show)),
+        entry("GET", "/console/issuers", get(issuers::list)),
+        entry("GET", "/console/issuers/{issuer}", get(issuers::show)),
+        entry("GET", "/console/issuers/{issuer}/revocation", get(revocation::issuer)),
+        entry("POST", "/console/issuers/{issuer}/revocation", post(revocation::revoke_issuer)),
         entry("GET", "/console/customers/{customer}/terminals/{client}", get(terminal::show)),
         entry("GET", "/console/customers/{customer}/terminals/{client}/seen", get(seen::show)),
         entry("POST", "/console/customers/{customer}/terminals/{client}/recovery", post(terminal::recover)),
@@ -70,11 +79,6 @@ impl FromRequestParts<Shared> for Officer {
     }
 }
 
-/// `GET /console`
-pub(crate) async fn front(_: Staff) -> Response {
-    see_other("/console/customers")
-}
-
 /// The address of a terminal's page.
 pub(crate) fn terminal_path(terminal: &Terminal) -> String {
     format!("/console/customers/{}/terminals/{}", terminal.customer, terminal.client.number())
@@ -85,6 +89,14 @@ pub(crate) async fn find_customer(state: &Shared, actor: &Actor, id: &str) -> Re
     let id = id.parse().map_err(|_| Failure::NoSuchPage)?;
     let found = state.authority.reader().customer(actor.scope(), id).await;
     found.map_err(|error| Failure::internal("looking for a customer", &error))?.ok_or(Failure::NoSuchPage)
+}
+
+/// The issuing CA with this number.
+pub(crate) async fn find_issuer(state: &Shared, actor: &Actor, id: &str) -> Result<IssuerView, Failure> {
+    let id: i64 = id.parse().map_err(|_| Failure::NoSuchPage)?;
+    let all = state.authority.issuers(actor).await;
+    let all = all.map_err(|error| Failure::internal("looking for an issuing CA", &error))?;
+    all.into_iter().find(|issuer| issuer.id.0 == id).ok_or(Failure::NoSuchPage)
 }
 
 /// The terminal with this number of the customer with this id.
@@ -152,6 +164,10 @@ pub(crate) mod tests {
         [
             super::customer::tests::samples(lang),
             super::customers::tests::samples(lang),
+            super::forecast::tests::samples(lang),
+            super::front::tests::samples(lang),
+            super::issuers::tests::samples(lang),
+            super::revocation::tests::samples(lang),
             super::search::tests::samples(lang),
             super::seen::tests::samples(lang),
             super::terminal::tests::samples(lang),

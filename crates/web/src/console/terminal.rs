@@ -169,7 +169,7 @@ pub(crate) async fn end(
             Ok(_) => return Ok(see_other(&terminal_path(&view.terminal))),
             Err(TerminalError::Forbidden) => return Err(Failure::NotOfficer),
             Err(TerminalError::InUse) => "admin-end-own",
-            Err(TerminalError::Name) => "admin-name-needed",
+            Err(TerminalError::Name | TerminalError::Note) => "admin-name-needed",
             Err(TerminalError::Reason) => "admin-reason-needed",
             Err(TerminalError::Retired) => "admin-end-already",
             Err(TerminalError::Internal(error)) => return Err(Failure::internal("changing a terminal", &error)),

@@ -62,7 +62,14 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
 /// The console: its officer, its help desk, its auditor. Nobody else comes in: whoever would see a page of 管理画面 or of the portal sees
 /// [`NOT_STAFF`].
 const CONSOLE: &[(&str, &str, [u16; 3])] = &[
-    ("GET", "/console", [303, 303, 303]),
+    ("GET", "/console", [200, 200, 200]),
+    ("GET", "/console/forecast", [200, 200, 200]),
+    ("GET", "/console/issuers", [200, 200, 200]),
+    ("GET", "/console/issuers/{issuer}", [200, 200, 200]),
+    ("GET", "/console/issuers/{issuer}/revocation", [200, 403, 403]),
+    ("POST", "/console/issuers/{issuer}/revocation", [422, 403, 403]),
+    ("GET", "/console/customers/{customer}/revocation", [200, 403, 403]),
+    ("POST", "/console/customers/{customer}/revocation", [422, 403, 403]),
     ("GET", "/console/search", [200, 200, 200]),
     ("GET", "/console/customers", [200, 200, 200]),
     ("GET", "/console/customers/{customer}", [200, 200, 200]),
@@ -202,6 +209,7 @@ async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
         .replace("{*path}", "style.css")
         .replace("{client}", "2")
         .replace("{customer}", "u00000001")
+        .replace("{issuer}", "1")
         .replace("{file}", "tegata-browser.reg");
     if method == "GET" {
         return browser.get(&path).await;
