@@ -31,6 +31,12 @@ pub enum EnrollError {
         /// What the customer is.
         kind: CustomerKind,
     },
+    /// The customer has as many terminals as it may have.
+    #[error("the customer has {most} terminals in service already, as many as it may have (see `tegata customer set`)")]
+    Full {
+        /// How many it may have.
+        most: u32,
+    },
     /// The register refused: a duplicate, an unknown customer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -158,6 +164,10 @@ impl Authority {
         let (actor, name, now) = (actor.clone(), name.to_owned(), self.now());
         let write = self.0.store.write(move |tx| {
             Box::pin(async move {
+                let settings = tx.customer_settings(customer).await?;
+                if !settings.has_room(tx.terminals_in_service(customer).await?) {
+                    return Err(EnrollError::Full { most: settings.most_terminals.unwrap_or(0) });
+                }
                 tx.insert_terminal(&NewTerminal { id, customer, client, name, created_at: now }).await?;
                 let terminal = tx.terminal(id).await?.ok_or(StoreError::NotFound { what: "terminal" })?;
                 let entry = Entry {
@@ -171,9 +181,9 @@ impl Authority {
                     detail: format!("{} {}", terminal.client, terminal.name),
                 };
                 tx.append_audit(&entry).await?;
-                Ok::<_, StoreError>(terminal)
+                Ok(terminal)
             })
         });
-        Ok(write.await?)
+        write.await
     }
 }

@@ -27,6 +27,7 @@ mod renew;
 mod revoke;
 mod revoke_all;
 mod search;
+mod settings;
 mod terminal;
 
 pub mod backup;
@@ -80,6 +81,7 @@ pub use renew::{Bundle, Handover, HandoverError, IssueOrder, RenewError, Renewal
 pub use revoke::RevokeError;
 pub use revoke_all::{RevocationOrder, RevokeAllError};
 pub use search::{Finding, Sight};
+pub use settings::SettingsError;
 pub use terminal::TerminalError;
 
 use custody::Vault;

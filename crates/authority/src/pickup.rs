@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tegata_core::id::{Fingerprint, TerminalId};
 use tegata_core::peer::PeerCert;
+use tegata_core::renewal::PermitError;
 use tegata_core::secret::Secret;
 use tegata_core::time::{Days, Timestamp};
 use tegata_pki::pkcs12::Format;
@@ -126,6 +127,10 @@ impl Authority {
     /// Renews the presented certificate for its terminal, or finds the bundle that waits for it, and says how to fetch it. Telling the
     /// password is a row of the operation log.
     pub async fn order_pick_up(&self, presented: &PeerCert, rules: PickUpRules) -> Result<PickUp, RenewError> {
+        let known = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
+        if !self.0.reader.customer_settings(known.actor().scope(), known.customer.id).await?.old_programs {
+            return Err(PermitError::Forbidden.into());
+        }
         self.renew_terminal(presented, rules.window).await?;
         let identity = self.identify(presented).await?.ok_or(RenewError::Unknown)?;
         let actor = identity.actor();

@@ -71,7 +71,12 @@ impl Authority {
     }
 
     /// What was done with a terminal lately, newest first.
-    pub async fn log_of(&self, actor: &Actor, terminal: &Terminal, limit: u32) -> Result<Vec<Row>, AuthorityError> {
+    pub async fn log_of_terminal(
+        &self,
+        actor: &Actor,
+        terminal: &Terminal,
+        limit: u32,
+    ) -> Result<Vec<Row>, AuthorityError> {
         let filter =
             AuditFilter { customer: Some(terminal.customer), terminal: Some(terminal.id), ..AuditFilter::default() };
         Ok(self.0.reader.audit_rows_of(actor.scope(), &filter, None, limit).await?)

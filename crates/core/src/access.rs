@@ -169,6 +169,8 @@ pub enum Privilege {
     Terminals,
     /// To revoke certificates, with any reason.
     Revoke,
+    /// To set what holds for a customer.
+    Customers,
 }
 
 /// Whose things a privilege is about.
@@ -184,7 +186,7 @@ enum Whose {
 
 impl Privilege {
     /// Every privilege.
-    pub const ALL: [Self; 3] = [Self::Console, Self::Terminals, Self::Revoke];
+    pub const ALL: [Self; 4] = [Self::Console, Self::Terminals, Self::Revoke, Self::Customers];
 
     /// The whole table of who may what.
     fn of(self, role: Role) -> Whose {
@@ -198,7 +200,7 @@ impl Privilege {
     /// The scopes of API keys that it is divided into; which of them an act asks for is said where programs ask. None has the console.
     fn scopes(self) -> &'static [ApiScope] {
         match self {
-            Self::Console => &[],
+            Self::Console | Self::Customers => &[],
             Self::Terminals => &[ApiScope::TerminalsWrite, ApiScope::TerminalsEnd, ApiScope::TerminalsRecover],
             Self::Revoke => &[ApiScope::CertificatesRevoke],
         }
@@ -315,11 +317,11 @@ mod tests {
         };
         let table: Vec<String> = Role::ALL.into_iter().map(line).collect();
         let expected = [
-            "terminal-user: Console=- Terminals=- Revoke=-",
-            "customer-admin: Console=- Terminals=own Revoke=-",
-            "ca-officer: Console=all Terminals=all Revoke=all",
-            "help-desk: Console=all Terminals=- Revoke=-",
-            "auditor: Console=all Terminals=- Revoke=-",
+            "terminal-user: Console=- Terminals=- Revoke=- Customers=-",
+            "customer-admin: Console=- Terminals=own Revoke=- Customers=-",
+            "ca-officer: Console=all Terminals=all Revoke=all Customers=all",
+            "help-desk: Console=all Terminals=- Revoke=- Customers=-",
+            "auditor: Console=all Terminals=- Revoke=- Customers=-",
         ];
         assert_eq!(table, expected);
     }

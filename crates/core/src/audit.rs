@@ -40,6 +40,7 @@ pub enum Action {
     TerminalRetired,
     TerminalLost,
     RevocationOrdered,
+    CustomerSet,
     LogKeyMade,
     LogKeyReplaced,
     BackupMade,
@@ -60,7 +61,7 @@ pub enum Action {
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 47] = [
+    pub const ALL: [(Self, &'static str); 48] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -92,6 +93,7 @@ impl Action {
         (Self::TerminalRetired, "terminal.retired"),
         (Self::TerminalLost, "terminal.lost"),
         (Self::RevocationOrdered, "revocation.ordered"),
+        (Self::CustomerSet, "customer.set"),
         (Self::LogKeyMade, "audit.key-made"),
         (Self::LogKeyReplaced, "audit.key-replaced"),
         (Self::BackupMade, "backup.made"),

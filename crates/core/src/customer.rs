@@ -77,6 +77,28 @@ pub struct Customer {
     pub created_at: Timestamp,
 }
 
+/// What the operator set for one customer; what is not set is as the configuration has it for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CustomerSettings {
+    /// How many terminals in service the customer may have; `None` for as many as there are numbers.
+    pub most_terminals: Option<u32>,
+    /// Whether ORCA's own programs may renew by their protocol.
+    pub old_programs: bool,
+}
+
+impl Default for CustomerSettings {
+    fn default() -> Self {
+        Self { most_terminals: None, old_programs: true }
+    }
+}
+
+impl CustomerSettings {
+    /// Whether there is room for one terminal more beside so many in service.
+    pub fn has_room(&self, in_service: u32) -> bool {
+        self.most_terminals.is_none_or(|most| in_service < most)
+    }
+}
+
 /// A person of a customer who may log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {

@@ -12,6 +12,7 @@ mod bundles;
 mod certificates;
 mod checkpoints;
 mod contacts;
+mod customer_settings;
 mod customers;
 mod database;
 mod db;

@@ -54,7 +54,7 @@ enum Command {
         after_help = "Example:\n  TEGATA_PASSPHRASE_FILE=/run/secrets/tegata tegata serve --config /etc/tegata/tegata.toml"
     )]
     Serve,
-    /// Customers (clinics): add, list, show.
+    /// Customers (clinics): add, set, list, show.
     #[command(subcommand)]
     Customer(customer::Command),
     /// People who log in: add, list, show.

@@ -12,7 +12,8 @@
   // Marks the dialog, already open as a plain block, as modal. Esc closes it and sends nothing: the question comes back.
   function upgradeDialog() {
     const dialog = document.getElementById('renewal-dialog');
-    if (!dialog || typeof dialog.showModal !== 'function') return;
+    // In a picture of somebody else's page it asks nobody.
+    if (!dialog || dialog.closest('.preview') || typeof dialog.showModal !== 'function') return;
     const openers = [...document.querySelectorAll('[data-open-dialog="renewal-dialog"]')];
 
     const ask = () => {

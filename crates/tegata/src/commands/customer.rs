@@ -1,10 +1,10 @@
-//! `tegata customer add | list | show`
+//! `tegata customer add | set | list | show`
 
 use std::path::Path;
 
 use anyhow::Context;
 use serde_json::json;
-use tegata_core::customer::{Customer, CustomerCode, CustomerKind};
+use tegata_core::customer::{Customer, CustomerCode, CustomerKind, CustomerSettings};
 use tegata_core::id::CustomerId;
 
 use crate::deployment;
@@ -30,6 +30,19 @@ pub enum Command {
         #[arg(long, default_value = "clinic")]
         kind: CustomerKind,
     },
+    /// Set what holds for one customer, from this moment on. What is not named stays as it is.
+    #[command(after_help = "Examples:\n  tegata customer set u00000001 --most-terminals 20\n  \
+        tegata customer set u00000001 --old-programs off")]
+    Set {
+        /// Its id.
+        id: CustomerId,
+        /// How many terminals in service it may have: a number, or any. Those beyond it stay; no further one is registered.
+        #[arg(long, value_name = "NUMBER", value_parser = parse_most)]
+        most_terminals: Option<MostTerminals>,
+        /// Whether ORCA's own programs may renew by their protocol.
+        #[arg(long, value_name = "ON-OR-OFF", value_parser = parse_switch, action = clap::ArgAction::Set)]
+        old_programs: Option<bool>,
+    },
     /// List all customers.
     List,
     /// Show one, with its people and terminals.
@@ -51,6 +64,20 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             authority.close().await;
             out.say(&format!("registered {} {}", customer.id, customer.name), &value(&customer))?;
         }
+        Command::Set { id, most_terminals, old_programs } => {
+            let (_, authority) = deployment::open(path).await?;
+            let found = authority.reader().customer(actor.scope(), id).await?;
+            found.ok_or_else(|| anyhow::anyhow!("no customer {id} (see `tegata customer list`)"))?;
+            let mut settings = authority.reader().customer_settings(actor.scope(), id).await?;
+            if let Some(MostTerminals(most)) = most_terminals {
+                settings.most_terminals = most;
+            }
+            settings.old_programs = old_programs.unwrap_or(settings.old_programs);
+            let done = authority.set_customer(&actor, id, settings).await;
+            authority.close().await;
+            done.with_context(|| format!("customer {id} is as it was"))?;
+            out.say(&format!("{id}: {}", words(&settings)), &settings_value(&settings))?;
+        }
         Command::List => {
             let store = deployment::register(&deployment::config(path)?).await?;
             let customers = store.reader().customers(actor.scope()).await?;
@@ -67,7 +94,9 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
             let customer = customer.ok_or_else(|| anyhow::anyhow!("no customer {id} (see `tegata customer list`)"))?;
             let users = reader.users(scope).await?.into_iter().filter(|user| user.customer == id).collect::<Vec<_>>();
             let terminals = reader.terminals(scope, Some(id)).await?;
+            let settings = reader.customer_settings(scope, id).await?;
             let mut text = format!("{} {} {} ({})\n", customer.id, customer.code, customer.name, customer.kind);
+            text += &format!("  {}\n", words(&settings));
             for user in &users {
                 text += &format!("  user      {} ({})\n", user.name, user.role);
             }
@@ -75,6 +104,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<()> 
                 text += &format!("  terminal  {} {}\n", terminal.client, terminal.name);
             }
             let mut whole = value(&customer);
+            whole["settings"] = settings_value(&settings);
             whole["users"] = users.iter().map(|u| json!({ "name": u.name, "role": u.role.as_str() })).collect();
             whole["terminals"] = terminals.iter().map(super::terminal::value).collect();
             out.say(&text, &whole)?;
@@ -91,4 +121,35 @@ fn value(customer: &Customer) -> serde_json::Value {
         "kind": customer.kind.as_str(),
         "created_at": customer.created_at.to_string(),
     })
+}
+
+/// How many terminals a customer may have; `None` for any number.
+#[derive(Clone, Copy)]
+pub struct MostTerminals(Option<u32>);
+
+fn parse_most(text: &str) -> Result<MostTerminals, String> {
+    if text == "any" {
+        return Ok(MostTerminals(None));
+    }
+    let number = text.parse().ok().filter(|number| *number <= 9999);
+    number.map(|number| MostTerminals(Some(number))).ok_or_else(|| "a number from 0 to 9999, or any".to_owned())
+}
+
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".to_owned()),
+    }
+}
+
+fn words(settings: &CustomerSettings) -> String {
+    let most = settings
+        .most_terminals
+        .map_or("any number of terminals".to_owned(), |most| format!("at most {most} terminals"));
+    format!("{most}, old programs {}", if settings.old_programs { "on" } else { "off" })
+}
+
+fn settings_value(settings: &CustomerSettings) -> serde_json::Value {
+    json!({ "most_terminals": settings.most_terminals, "old_programs": settings.old_programs })
 }

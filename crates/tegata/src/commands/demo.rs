@@ -471,13 +471,14 @@ fn guide(dir: &Path, url: &str, cast: &Cast) -> String {
          3. The certificate of this terminal ends {until} JST, {left} days from now, so the master menu shows 証明書更新チェック\n   \
             (certificate renewal). Press 更新 (Renew), then こちら (here), then 確認する (show the password).\n\
          4. 管理者 {admin}（パスワード {admin_password}）でログインすると、「管理画面」で全端末の期限が見え、期限切れの端末に復旧コードを渡せます。\n   \
-            {admin} ({admin_password}) is an administrator: 管理画面 lists all terminals and makes recovery codes for expired ones.\n\
+            {admin} ({admin_password}) is an administrator: 管理画面 lists all terminals and makes recovery codes for expired ones.\n{console}\
          \nほかの端末 / other terminals ({dir}/demo.json):\n{others}\n\
          止めるには Ctrl-C、消すには rm -r {dir} / Ctrl-C stops, rm -r {dir} removes everything.\n",
         p12_password = due.p12_password,
         user = user.name,
         password = user.password,
         terminal = due.name,
+        console = console_guide(cast),
         admin = cast.users[1].name,
         admin_password = cast.users[1].password,
         others = cast.terminals[1..]
@@ -485,6 +486,22 @@ fn guide(dir: &Path, url: &str, cast: &Cast) -> String {
             .map(|t| format!("  {}/{} {} [{}] {}", t.customer, t.client, t.name, t.state, t.not_after))
             .collect::<Vec<_>>()
             .join("\n"),
+    )
+}
+
+/// How the operator's own staff get in; nothing where the demo was made by a version that had none.
+fn console_guide(cast: &Cast) -> String {
+    let officer = cast.users.iter().find(|user| user.role == Role::CaOfficer.as_str());
+    let desk = officer.and_then(|user| cast.terminals.iter().find(|terminal| terminal.customer == user.customer));
+    let (Some(officer), Some(desk)) = (officer, desk) else { return String::new() };
+    format!(
+        "5. 運用コンソール（/console）は、「{terminal}」の証明書 {p12}（パスワード {p12_password}）とユーザー {name}（{password}）で開けます。\n   \
+            The operations console (/console) opens with the certificate of {terminal} ({p12}, password {p12_password}) and user {name} ({password}).\n",
+        terminal = desk.name,
+        p12 = desk.p12.display(),
+        p12_password = desk.p12_password,
+        name = officer.name,
+        password = officer.password,
     )
 }
 

@@ -141,3 +141,14 @@ console-forecast-key-due = Not renewed yet
 console-forecast-key-fetched = A newer one was fetched and not used yet
 console-forecast-key-cliff = Many at once
 console-print = Print
+
+console-settings = Settings of this customer
+console-settings-button = Save the settings
+console-most = Most terminals in service
+console-most-hint = Leave it empty for no limit. Terminals beyond it stay in use; no further one is registered.
+console-most-wrong = Type a number from 0 to 9999, or leave it empty.
+console-old-programs = ORCA's programs may renew
+console-old-programs-hint = The clients of the receipt computer (monsiaj and others) renew their certificates themselves.
+console-yes = Yes
+console-no = No
+console-full = As many terminals are registered as may be. Take one out of service that is not used any more, or call the support.

@@ -52,6 +52,7 @@ log-action-recovery-code-accepted = Recovery code accepted
 log-action-recovery-code-refused = Wrong recovery code
 log-action-terminal-renamed = Terminal renamed
 log-action-terminal-retired = Terminal taken out of service
+log-action-customer-set = Customer’s settings changed
 log-action-revocation-ordered = All certificates revoked
 log-action-terminal-lost = Terminal reported lost or stolen
 log-action-audit-key-made = Signing key of the log made

@@ -123,3 +123,14 @@ console-forecast-key-due = まだ更新していない
 console-forecast-key-fetched = 新しい証明書を取得済・未使用
 console-forecast-key-cliff = 集中する週
 console-print = 印刷する
+
+console-settings = この顧客の設定
+console-settings-button = 設定を保存する
+console-most = 使える端末の上限（台）
+console-most-hint = 空欄なら制限しません。上限を超えている端末はそのまま使えますが、新しい端末は登録できません。
+console-most-wrong = 端末の上限は、0から9999までの数字で入力するか、空欄にしてください。
+console-old-programs = ORCA のプログラムによる更新を認める
+console-old-programs-hint = 日レセのクライアント（monsiaj など）が、自分で証明書を更新できます。
+console-yes = はい
+console-no = いいえ
+console-full = 登録できる端末の数の上限に達しています。使わなくなった端末の利用を終えるか、お問い合わせの窓口に連絡してください。

@@ -52,6 +52,7 @@ log-action-recovery-code-accepted = 復旧コードの確認
 log-action-recovery-code-refused = 復旧コードの間違い
 log-action-terminal-renamed = 端末名の変更
 log-action-terminal-retired = 端末の利用終了
+log-action-customer-set = 顧客の設定の変更
 log-action-revocation-ordered = 証明書をまとめて失効（無効化）
 log-action-terminal-lost = 端末の紛失・盗難の届け出
 log-action-audit-key-made = 操作ログの署名鍵の作成

@@ -55,6 +55,7 @@ pub(crate) async fn add(
     let added = match state.authority.add_terminal(actor, customer, None, name).await {
         Ok(added) => added,
         Err(EnrollError::Name(_)) => return again("admin-name-needed"),
+        Err(EnrollError::Full { .. }) => return again("console-full"),
         Err(error) if error.is_full() => return again("new-full"),
         Err(error) => return Err(Failure::internal("adding a terminal", &error)),
     };

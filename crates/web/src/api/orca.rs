@@ -139,7 +139,11 @@ async fn renew(State(state): State<Orca>, request: Request) -> Result<Response, 
         Ok(pick_up) => pick_up,
         Err(RenewError::Unknown) => return Ok(not_permitted()),
         Err(RenewError::Permit(
-            PermitError::Revoked | PermitError::Expired(_) | PermitError::NotYetValid(_) | PermitError::OtherTerminal,
+            PermitError::Revoked
+            | PermitError::Expired(_)
+            | PermitError::NotYetValid(_)
+            | PermitError::OtherTerminal
+            | PermitError::Forbidden,
         )) => return Ok(not_permitted()),
         Err(RenewError::Permit(refused)) => return Err(ProgramError::Permit(refused).into()),
         Err(RenewError::Internal(error)) => return trouble(error),

@@ -4,17 +4,20 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{StatusCode, Uri};
-use tegata_authority::TerminalView;
+use tegata_authority::{SettingsError, TerminalView};
 use tegata_core::access::{Privilege, may};
-use tegata_core::customer::{Customer, User};
+use tegata_core::customer::{Customer, CustomerSettings, User};
 use tegata_core::terminal::Condition;
 use tegata_core::time::Timestamp;
 
-use super::{Staff, find_customer};
+use super::{Officer, Staff, find_customer};
 use crate::Shared;
 use crate::admin::terminals::RowOf;
+use crate::csrf::CheckedForm;
 use crate::error::Failure;
 use crate::frame::{Frame, page};
+use crate::portal::see_other;
+use crate::session::LoggedIn;
 use crate::visit::{Visit, query};
 
 /// Terminals on a page.
@@ -34,6 +37,12 @@ struct CustomerPage {
     locked_out: i64,
     before: Option<usize>,
     next: Option<usize>,
+    most_terminals: Option<u32>,
+    old_programs: bool,
+    /// What is wrong with the settings that were sent.
+    error: Option<String>,
+    /// Whether whoever looks may set them.
+    may_set: bool,
     /// Whether whoever looks may revoke.
     may_revoke: bool,
 }
@@ -46,17 +55,59 @@ pub(crate) async fn show(
     Path(customer): Path<String>,
     uri: Uri,
 ) -> Result<Response, Failure> {
+    let number = query(&uri, "page").and_then(|number| number.parse().ok()).unwrap_or(0);
+    page(StatusCode::OK, &customer_page(&state, (&visit, &login), &customer, number).await?)
+}
+
+/// `POST /console/customers/{customer}/settings`
+pub(crate) async fn set(
+    State(state): State<Shared>,
+    visit: Visit,
+    Officer(login): Officer,
+    Path(id): Path<String>,
+    CheckedForm(fields): CheckedForm,
+) -> Result<Response, Failure> {
     let actor = &login.session.actor;
-    let customer = find_customer(&state, actor, &customer).await?;
+    let customer = find_customer(&state, actor, &id).await?;
+    let most = match fields.text("most-terminals").trim() {
+        "" => Some(None),
+        text => text.parse().ok().filter(|number| *number <= 9999).map(Some),
+    };
+    let Some(most_terminals) = most else {
+        let mut shown = customer_page(&state, (&visit, &login), &id, 0).await?;
+        shown.error = Some(visit.lang.t("console-most-wrong"));
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
+    };
+    let settings = CustomerSettings { most_terminals, old_programs: fields.text("old-programs") == "on" };
+    match state.authority.set_customer(actor, customer.id, settings).await {
+        Ok(()) => Ok(see_other(&format!("/console/customers/{}", customer.id))),
+        Err(SettingsError::Forbidden) => Err(Failure::NotOfficer),
+        Err(error) => Err(Failure::internal("setting what holds for a customer", &error)),
+    }
+}
+
+/// The page as it stands.
+async fn customer_page(
+    state: &Shared,
+    (visit, login): (&Visit, &LoggedIn),
+    id: &str,
+    number: usize,
+) -> Result<CustomerPage, Failure> {
+    let actor = &login.session.actor;
+    let customer = find_customer(state, actor, id).await?;
     let views = state.authority.terminals_of(actor, customer.id).await;
     let views = views.map_err(|error| Failure::internal("listing terminals", &error))?;
-    let people = state.authority.reader().users_of(actor.scope(), customer.id).await;
+    let (reader, scope) = (state.authority.reader(), actor.scope());
+    let people = reader.users_of(scope, customer.id).await;
     let people = people.map_err(|error| Failure::internal("listing people", &error))?;
-    let number = query(&uri, "page").and_then(|number| number.parse().ok()).unwrap_or(0);
-    let f = Frame::new(&state.portal, &visit, "console-customer", "console-customer").of(&login);
+    let settings = reader.customer_settings(scope, customer.id).await;
+    let settings = settings.map_err(|error| Failure::internal("reading a customer's settings", &error))?;
+    let f = Frame::new(&state.portal, visit, "console-customer", "console-customer").of(login);
     let mut shown = one(f, &customer, (&people, &views), number, state.authority.now());
+    (shown.most_terminals, shown.old_programs) = (settings.most_terminals, settings.old_programs);
+    shown.may_set = may(actor, Privilege::Customers, customer.id);
     shown.may_revoke = may(actor, Privilege::Revoke, customer.id);
-    page(StatusCode::OK, &shown)
+    Ok(shown)
 }
 
 fn one(
@@ -80,6 +131,10 @@ fn one(
         all: count(views.len()),
         locked_out: count(views.iter().filter(|view| view.condition == Condition::Expired).count()),
         before: number.checked_sub(1),
+        most_terminals: None,
+        old_programs: true,
+        error: None,
+        may_set: false,
         may_revoke: false,
         next: (from + ROWS < views.len()).then_some(number + 1),
         f,
@@ -105,7 +160,9 @@ pub(crate) mod tests {
         };
         let now = Timestamp::parse("2026-11-24").expect("valid");
         let f = sample::frame(lang, "console-customer", "console-customer");
-        one(f, &midori(), (&[user], &views), number, now).render().expect("a page")
+        let mut page = one(f, &midori(), (&[user], &views), number, now);
+        (page.may_set, page.may_revoke, page.most_terminals) = (number == 0, number == 0, Some(20));
+        page.render().expect("a page")
     }
 
     /// Samples of this page.

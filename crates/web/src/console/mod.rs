@@ -34,6 +34,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         entry("GET", "/console/search", get(search::show)),
         entry("GET", "/console/customers", get(customers::show)),
         entry("GET", "/console/customers/{customer}", get(customer::show)),
+        entry("POST", "/console/customers/{customer}/settings", post(customer::set)),
         entry("GET", "/console/customers/{customer}/revocation", get(revocation::customer)),
         entry("POST", "/console/customers/{customer}/revocation", post(revocation::revoke_customer)),
         entry("GET", "/console/forecast", get(forecast::show)),

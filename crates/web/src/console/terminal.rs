@@ -232,7 +232,7 @@ async fn terminal(
     let (scope, reader) = (actor.scope(), state.authority.reader());
     let failed = |error| Failure::internal("looking at a terminal", &error);
     let certificates = reader.certificates_of_terminal(scope, view.terminal.id).await.map_err(failed)?;
-    let log = state.authority.log_of(actor, &view.terminal, ROWS).await;
+    let log = state.authority.log_of_terminal(actor, &view.terminal, ROWS).await;
     let log = log.map_err(|error| Failure::internal("reading the operation log", &error))?;
     let people = reader.users_of(scope, customer.id).await.map_err(failed)?;
     let others = match view.recoverable {

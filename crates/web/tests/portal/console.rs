@@ -1,6 +1,7 @@
 //! The console: what the operator's staff find, see and do, and what never reaches their eyes.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use tegata_authority::EnrollError;
 use tegata_core::access::Role;
 use tegata_core::cert::RevocationReason;
 use tegata_core::id::CustomerId;
@@ -182,4 +183,43 @@ async fn staff_who_lose_their_place_lose_the_console() {
     assert_eq!(clinic.get("/console/customers").await.status, StatusCode::FORBIDDEN);
     place.revoke(&place.desk).await;
     assert_eq!(officer.get("/console/customers").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_an_officer_sets_for_a_customer_holds_at_once_and_for_no_other() {
+    let place = Deployment::new().await;
+    let mut officer = as_staff(&place, Role::CaOfficer).await;
+    let page = "/console/customers/u00000001";
+    officer.get(page).await;
+    let path = format!("{page}/settings");
+    for wrong in ["-1", "10000", "x", "1.5"] {
+        let answer = officer.post(&path, &[("most-terminals", wrong), ("old-programs", "on")]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    // Two terminals are there; ORCA's programs are shut out.
+    assert_eq!(officer.post(&path, &[("most-terminals", "2")]).await.status, StatusCode::SEE_OTHER);
+    let [midori, sakura] = [1, 2].map(|number| CustomerId::new(number).expect("valid"));
+    let full = place.authority.add_terminal(&place.operator, midori, None, "三台目").await;
+    assert!(matches!(full, Err(EnrollError::Full { most: 2 })), "{full:?}");
+    place.authority.add_terminal(&place.operator, sakura, None, "二台目").await.expect("another customer has room");
+    let mut program = place.program(&place.browser(&place.due));
+    let json = [("content-type", "application/json"), ("accept", "application/json")];
+    let ask = async |program: &mut Browser| {
+        let answer = program.send(Method::POST, "/api/cert", Some(b"{}".to_vec()), &json).await;
+        (answer.status, answer.text())
+    };
+    assert_eq!(ask(&mut program).await, (StatusCode::FORBIDDEN, "NOT PERMITTED CERTIFICATE".to_owned()));
+    assert_eq!(ask(&mut place.program(&place.browser(&place.other))).await.0, StatusCode::OK);
+    // People renew as before.
+    let mut user = place.browser(&place.due);
+    user.log_in(USER).await;
+    assert_eq!(user.post("/renewal", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(officer.post(&path, &[("old-programs", "on")]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(ask(&mut program).await.0, StatusCode::OK);
+    place.authority.add_terminal(&place.operator, midori, None, "三台目").await.expect("no limit any more");
+    let filter = tegata_store::AuditFilter { customer: Some(midori), ..Default::default() };
+    let rows = place.authority.reader().audit_rows_of(place.operator.scope(), &filter, None, 100).await.expect("read");
+    let told: Vec<&str> =
+        rows.iter().filter(|row| row.action == "customer.set").map(|row| row.detail.as_str()).collect();
+    assert_eq!(told, ["any number of terminals, old programs on", "at most 2 terminals, old programs off"]);
 }

@@ -68,6 +68,7 @@ const CONSOLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/console/issuers/{issuer}", [200, 200, 200]),
     ("GET", "/console/issuers/{issuer}/revocation", [200, 403, 403]),
     ("POST", "/console/issuers/{issuer}/revocation", [422, 403, 403]),
+    ("POST", "/console/customers/{customer}/settings", [303, 403, 403]),
     ("GET", "/console/customers/{customer}/revocation", [200, 403, 403]),
     ("POST", "/console/customers/{customer}/revocation", [422, 403, 403]),
     ("GET", "/console/search", [200, 200, 200]),

@@ -264,7 +264,9 @@ async fn add(State(state): State<Shared>, order: Order<NewTerminal>) -> Response
         let added = state.authority.add_terminal(&order.actor(), customer, client, name).await;
         let terminal = added.map_err(|error| match &error {
             EnrollError::Forbidden => Problem::new(Code::ScopeMissing, error.to_string()),
-            EnrollError::Name(_) | EnrollError::Password | EnrollError::Role { .. } => unusable(error),
+            EnrollError::Name(_) | EnrollError::Password | EnrollError::Role { .. } | EnrollError::Full { .. } => {
+                unusable(error)
+            }
             _ if error.is_duplicate() => Problem::new(Code::Taken, "the customer has a terminal with this number"),
             _ if error.is_unknown_customer() => no_such_customer(),
             _ => Problem::internal("registering a terminal", &error),
