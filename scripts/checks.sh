@@ -1,10 +1,13 @@
-# What the scripts that judge a running demo share; sourced by them. DIR is the demo's folder.
+# What the scripts that judge a running demo share; sourced by them. DIR is the demo's folder,
+# where there is one.
 #
 # Nothing is skipped: a program that is missing fails the run. Where a program's exit status lies, its text is judged.
 
 export LC_ALL=C.UTF-8
-[ -e "$DIR/demo.json" ] || { echo "$DIR/demo.json is missing: is the demo running?" >&2 && exit 2; }
-DIR=$(cd "$DIR" && pwd)
+if [ -n "${DIR:-}" ]; then
+  [ -e "$DIR/demo.json" ] || { echo "$DIR/demo.json is missing: is the demo running?" >&2 && exit 2; }
+  DIR=$(cd "$DIR" && pwd)
+fi
 
 # Each argument is a program that must be there.
 need() {

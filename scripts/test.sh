@@ -55,6 +55,7 @@ ensure_compiler() {
 ensure_judges() {
   ensure openssl:openssl certtool:gnutls-bin certutil:libnss3-tools keytool:default-jre-headless curl:curl python3:python3 \
     faketime:faketime
+  ensure "/usr/share/doc/python3-aiosmtpd:python3-aiosmtpd" "/usr/share/doc/python3-icalendar:python3-icalendar"
   ensure_python_program pkilint "$PKILINT_VERSION" TEGATA_PKILINT_BIN
 }
 
@@ -224,6 +225,7 @@ step_interop() {
   server=
   mkdir "$folder"
   trap 'stop_server' EXIT
+  scripts/mail.sh
   start_demo "$folder"
   scripts/interop.sh "$folder/demo"
   scripts/orca.sh "$folder/demo"

@@ -229,7 +229,7 @@ fn japanese_moment(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tegata_core::id::{CertificateId, ClientNumber, CustomerId, TerminalId};
+    use tegata_core::id::{CertificateId, ClientNumber, CustomerId, Serial, TerminalId};
     use tegata_core::reminder::{Step, step};
 
     use super::*;
@@ -252,7 +252,8 @@ mod tests {
         let ends = Timestamp::parse(end).expect("valid");
         let left = ends.jst_days_from(now());
         let step = step(left).unwrap_or(Step(0));
-        (terminal, Reminder { certificate: CertificateId(1), ends, left, step, condition, ever_used })
+        let serial = Serial::from_bytes([1; 16]);
+        (terminal, Reminder { certificate: CertificateId(1), serial, ends, left, step, condition, ever_used })
     }
 
     fn head() -> Letterhead {

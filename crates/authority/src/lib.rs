@@ -29,6 +29,7 @@ mod revoke_all;
 mod search;
 mod settings;
 mod terminal;
+mod webhook;
 
 pub mod backup;
 pub mod ceremony;
@@ -72,7 +73,7 @@ pub use keypool::KeyPool;
 pub use letter::Letterhead;
 pub use log::LogFilter;
 pub use login::{LoginError, NewSession, Session, SessionLookup};
-pub use notify::{MAIL, NewContact, NoticePlan, NotifyError, TEST, Undelivered};
+pub use notify::{MAIL, NewContact, NoticePlan, NotifyError, Sending, Undelivered};
 pub use overview::{Forecast, Holder, IssuerView};
 pub use pickup::{PickUp, PickUpError, PickUpRules};
 pub use recover::{Help, NewRecovery, RecoverError, Recovered, TerminalView};
@@ -83,6 +84,7 @@ pub use revoke_all::{RevocationOrder, RevokeAllError};
 pub use search::{Finding, Sight};
 pub use settings::SettingsError;
 pub use terminal::TerminalError;
+pub use webhook::{Post, WEBHOOK, WebhookError};
 
 use custody::Vault;
 use password::Passwords;

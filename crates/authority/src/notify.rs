@@ -27,7 +27,7 @@ pub const MAIL: &str = "mail";
 /// What a parcel is about: all terminals of a customer that need somebody.
 const DIGEST: &str = "digest";
 /// What a parcel is about: whether mail arrives.
-pub const TEST: &str = "test";
+const TEST: &str = "test";
 /// For how long a parcel is taken: longer than a try may last.
 const TAKEN_FOR: i64 = 180;
 /// How many test mails a customer gets in an hour, so that nobody is annoyed through us.
@@ -101,8 +101,41 @@ pub struct Undelivered {
     pub for_good: bool,
 }
 
-/// The customers whose digest of a day was looked at by this process: no need to look again until tomorrow.
-pub(crate) type LookedAt = std::sync::Mutex<Option<(Date, HashSet<CustomerId>)>>;
+/// A mail, and what became of it, without what the mail server said: that is for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Where to.
+    pub recipient: String,
+    /// Whether it says only that mail arrives.
+    pub test: bool,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it is tried again, while it is not settled.
+    pub next_at: Timestamp,
+    /// When the mail server took it.
+    pub delivered_at: Option<Timestamp>,
+    /// Whether the last try failed.
+    pub failed: bool,
+    /// Whether it is not tried again.
+    pub given_up: bool,
+}
+
+impl From<ParcelRow> for Sending {
+    fn from(parcel: ParcelRow) -> Self {
+        Self {
+            test: parcel.topic == TEST,
+            recipient: parcel.recipient,
+            created_at: parcel.created_at,
+            next_at: parcel.next_at,
+            delivered_at: parcel.delivered_at,
+            failed: parcel.last_error.is_some(),
+            given_up: parcel.given_up_at.is_some(),
+        }
+    }
+}
+
+/// The customers whose reminders of a day, by each way of saying them, were looked at by this process: no need to look again until tomorrow.
+pub(crate) type LookedAt = std::sync::Mutex<Option<(Date, HashSet<(CustomerId, &'static str)>)>>;
 
 impl Authority {
     /// The contacts of a customer, as far as the actor sees them.
@@ -216,9 +249,9 @@ impl Authority {
         let told: HashSet<CustomerId> = contacts.iter().map(|contact| contact.customer).collect();
         let mut written = 0;
         for customer in self.0.reader.customers(scope).await? {
-            if told.contains(&customer.id) && !self.was_looked_at(now.jst_date(), customer.id) {
+            if told.contains(&customer.id) && !self.was_looked_at(now.jst_date(), (customer.id, MAIL)) {
                 written += usize::from(self.write_digest(&customer, plan, now).await?);
-                self.note_looked_at(now.jst_date(), customer.id);
+                self.note_looked_at(now.jst_date(), (customer.id, MAIL));
             }
         }
         Ok(written)
@@ -267,7 +300,11 @@ impl Authority {
     }
 
     /// The terminals of a customer that need somebody, the one that ends first on top.
-    async fn due(&self, customer: CustomerId, now: Timestamp) -> Result<Vec<(Terminal, Reminder)>, AuthorityError> {
+    pub(crate) async fn due(
+        &self,
+        customer: CustomerId,
+        now: Timestamp,
+    ) -> Result<Vec<(Terminal, Reminder)>, AuthorityError> {
         let profile = &self.0.rules.terminal_profile;
         let rule = (profile.name.as_str(), profile.renewal_window());
         let due = |(terminal, all, waiting): (Terminal, Vec<CertRecord>, Option<CertificateId>)| {
@@ -312,15 +349,16 @@ impl Authority {
         calendar(language, &head.service, &endings, now)
     }
 
-    /// What was written for a customer lately, newest first, and what became of it.
-    pub async fn notices(
+    /// The mails that were written for a customer lately, newest first, and what became of them.
+    pub async fn sendings(
         &self,
         actor: &Actor,
         customer: CustomerId,
         limit: u32,
-    ) -> Result<Vec<ParcelRow>, AuthorityError> {
-        let filter = ParcelFilter { customer: Some(customer), failed: false };
-        Ok(self.0.reader.parcels(actor.scope(), filter, limit).await?)
+    ) -> Result<Vec<Sending>, AuthorityError> {
+        let filter = ParcelFilter { customer: Some(customer), failed: false, kind: Some(MAIL) };
+        let parcels = self.0.reader.parcels(actor.scope(), filter, limit).await?;
+        Ok(parcels.into_iter().map(Sending::from).collect())
     }
 
     /// Takes what is to go this way now, at most `most`. Each must be settled; one that is not is taken again by somebody else after a while.
@@ -431,12 +469,12 @@ impl Authority {
         Entry { at, actor, customer: Some(customer), terminal, serial: None, action, outcome: Ending::Done, detail }
     }
 
-    fn was_looked_at(&self, day: Date, customer: CustomerId) -> bool {
+    pub(crate) fn was_looked_at(&self, day: Date, customer: (CustomerId, &'static str)) -> bool {
         let looked = self.0.looked_at.lock().expect("nothing panics while holding this lock");
         looked.as_ref().is_some_and(|(of, customers)| *of == day && customers.contains(&customer))
     }
 
-    fn note_looked_at(&self, day: Date, customer: CustomerId) {
+    pub(crate) fn note_looked_at(&self, day: Date, customer: (CustomerId, &'static str)) {
         let mut looked = self.0.looked_at.lock().expect("nothing panics while holding this lock");
         match looked.as_mut() {
             Some((of, customers)) if *of == day => {
@@ -455,7 +493,7 @@ fn where_it_is_done(actor: &Actor) -> Option<TerminalId> {
     }
 }
 
-fn saying(terminal: &Terminal, reminder: &Reminder) -> Said {
+pub(crate) fn saying(terminal: &Terminal, reminder: &Reminder) -> Said {
     Said { terminal: terminal.id, certificate: reminder.certificate, step: reminder.step }
 }
 

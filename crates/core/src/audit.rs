@@ -55,13 +55,16 @@ pub enum Action {
     NoticeWritten,
     NoticeTested,
     NoticeGivenUp,
+    WebhookAdded,
+    WebhookChanged,
+    WebhookRemoved,
     TerminalDescribed,
     TerminalMoved,
 }
 
 impl Action {
     /// Every action with its word.
-    pub const ALL: [(Self, &'static str); 48] = [
+    pub const ALL: [(Self, &'static str); 51] = [
         (Self::AuthorityCreated, "authority.created"),
         (Self::CustomerAdded, "customer.added"),
         (Self::UserAdded, "user.added"),
@@ -108,6 +111,9 @@ impl Action {
         (Self::NoticeWritten, "notice.written"),
         (Self::NoticeTested, "notice.tested"),
         (Self::NoticeGivenUp, "notice.given-up"),
+        (Self::WebhookAdded, "webhook.added"),
+        (Self::WebhookChanged, "webhook.changed"),
+        (Self::WebhookRemoved, "webhook.removed"),
         (Self::TerminalDescribed, "terminal.described"),
         (Self::TerminalMoved, "terminal.moved"),
     ];

@@ -7,7 +7,7 @@ use jiff::civil::{Date, Weekday};
 
 use crate::cert::{CertRecord, Progress};
 use crate::holiday::is_public_holiday;
-use crate::id::CertificateId;
+use crate::id::{CertificateId, Serial};
 use crate::terminal::{Condition, Terminal};
 use crate::time::{Days, Timestamp};
 
@@ -44,6 +44,8 @@ pub fn is_said_on(day: Date, step: Step) -> bool {
 pub struct Reminder {
     /// The certificate that the terminal depends on: the last one that was used, or the last one that could be where none was.
     pub certificate: CertificateId,
+    /// Its serial number.
+    pub serial: Serial,
     /// Its last valid second.
     pub ends: Timestamp,
     /// Days until then; negative when it is past.
@@ -75,6 +77,7 @@ pub fn reminder(
     }
     Some(Reminder {
         certificate: depended_on.id,
+        serial: depended_on.serial,
         ends: depended_on.not_after,
         left,
         step: step(left)?,

@@ -14,11 +14,12 @@ use aws_lc_rs::digest;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _, try_unfold};
 use tegata_core::access::{Actor, Reach, Scope};
 use tegata_core::audit::{Entry, Row};
+use tegata_core::event::Event;
 use tegata_core::id::{CustomerId, Serial, TerminalId};
 use tegata_core::time::Timestamp;
 
 use crate::db::{self, Query};
-use crate::{Reader, StoreError, Tx};
+use crate::{Reader, StoreError, Telling, Tx};
 
 /// Begins what is hashed, so that no hash made for another purpose can be passed off as one of ours.
 pub const DOMAIN: &[u8] = b"tegata operation log row v1\n";
@@ -316,6 +317,15 @@ fn storable(text: &str) -> String {
 }
 
 impl Tx {
+    /// Other programs hear of a row in its own transaction. Its hash names it for them: it is the only one of its kind, after a restore too.
+    async fn tell_of(&mut self, entry: &Entry, head: &Head) -> Result<(), StoreError> {
+        let about = (Event::of(entry), entry.customer, entry.terminal, entry.serial);
+        let (Some(event), Some(customer), Some(terminal), Some(serial)) = about else { return Ok(()) };
+        let name: String = head.hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let telling = Telling { event, key: format!("log-{name}"), customer, terminal, serial, at: entry.at };
+        self.tell(&telling, None).await.map(|_| ())
+    }
+
     /// Writes an entry as the next row of the chain. The row before it is read here, since another process may have written it; from
     /// here to the commit nobody else writes.
     pub async fn append_audit(&mut self, entry: &Entry) -> Result<Head, StoreError> {
@@ -363,6 +373,7 @@ impl Tx {
         {
             self.mark_api_request(program, request, entry.at).await?;
         }
+        self.tell_of(entry, &head).await?;
         Ok(head)
     }
 }

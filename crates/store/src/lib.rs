@@ -40,6 +40,7 @@ mod terminals;
 mod throttle;
 mod trust;
 mod users;
+mod webhooks;
 mod writer;
 
 pub use advice::{AdviceRow, Audience};
@@ -71,4 +72,5 @@ pub use terminals::NewTerminal;
 pub use throttle::Throttle;
 pub use trust::TrustRows;
 pub use users::NewUser;
+pub use webhooks::{HookRow, Telling};
 pub use writer::Tx;

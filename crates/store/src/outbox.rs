@@ -88,6 +88,8 @@ pub struct ParcelFilter {
     pub customer: Option<CustomerId>,
     /// Only what is not delivered although it was tried.
     pub failed: bool,
+    /// Only what goes this way.
+    pub kind: Option<&'static str>,
 }
 
 const COLUMNS: &str = "id, kind, topic, key, customer_id, recipient, subject, body, calendar, created_at, next_at, tries, delivered_at, \
@@ -123,6 +125,9 @@ impl Reader {
         let mut query = select();
         if let Some(customer) = filter.customer {
             query = query.with(" AND customer_id = ", customer);
+        }
+        if let Some(kind) = filter.kind {
+            query = query.with(" AND kind = ", kind);
         }
         if filter.failed {
             query = query.text(" AND delivered_at IS NULL AND last_error IS NOT NULL");

@@ -23,7 +23,7 @@ use applications::check_applications;
 pub use audit::Audit;
 use audit::check_audit;
 pub use listeners::{Est, ForwardAuth, Orca, ServerNames};
-pub use mail::{Mail, MailTls};
+pub use mail::{Mail, MailTls, Webhooks};
 
 use listeners::{check_est, check_forward_auth, check_orca, check_server_names, check_window};
 use mail::check_mail;
@@ -61,6 +61,9 @@ pub struct Config {
     pub audit: Audit,
     /// How notices leave; absent means that none are sent.
     pub mail: Option<Mail>,
+    /// Webhooks.
+    #[serde(default)]
+    pub webhooks: Webhooks,
     /// Logging.
     #[serde(default)]
     pub log: Log,

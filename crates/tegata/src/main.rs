@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 
 use commands::{
     api_key, audit, backup, ca, cert, config as config_command, customer, demo, doctor, enrollment, forecast, init,
-    notify, renewal, terminal, user,
+    notify, renewal, terminal, user, webhook,
 };
 
 /// Many short-lived pieces, made on one thread and freed on another: the C library's allocator spends a tenth of a renewal on them.
@@ -83,6 +83,9 @@ enum Command {
     /// Notices about ends of certificates: contacts, test, run, outbox, retry.
     #[command(subcommand)]
     Notify(notify::Command),
+    /// Programs that are told of certificates: add, list, remove, test, rotate.
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// The operation log: list, verify.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -133,6 +136,7 @@ async fn run(command: Command, config: &std::path::Path, out: out::Out) -> anyho
         Command::Forecast(args) => forecast::run(args, config, out).await?,
         Command::Renewal(command) => renewal::run(command, config, out).await?,
         Command::Notify(command) => return notify::run(command, config, out).await,
+        Command::Webhook(command) => return webhook::run(command, config, out).await,
         Command::Backup(args) => backup::make(args, config, out).await?,
         Command::Restore(args) => backup::restore(args, out).await?,
         Command::Audit(command) => return audit::run(command, config, out).await,

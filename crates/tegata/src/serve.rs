@@ -88,7 +88,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     applications: Applications,
     programs: Programs,
-    courier: Option<Courier>,
+    courier: Courier,
     operations: Listener,
     status: Option<(Listener, Speakers)>,
     metrics: PrometheusHandle,
@@ -219,7 +219,7 @@ impl Server {
         for (names, certificate) in self.programs.certificates() {
             background.push(keep(names, certificate));
         }
-        background.extend(self.courier.map(|courier| tokio::spawn(courier.run())));
+        background.push(tokio::spawn(self.courier.run()));
         let mut others = self.programs.serve(&self.feed, web_state, &limits, &stopped);
         tracing::info!(address = %self.listeners[0].local_address(), url = %settings.url, "open");
         announce(&[sd_notify::NotifyState::Ready]);
@@ -286,6 +286,7 @@ impl Server {
                 own_url: server.url.clone(),
                 alias_urls: server.alias_urls.clone(),
                 applications: self.checked.config.application.iter().map(tile).collect(),
+                sends_mail: self.checked.config.mail.is_some(),
             },
             csrf_key: self.authority.derived_key("form tokens"),
             entropy: Arc::new(SystemEntropy),

@@ -162,6 +162,7 @@ pub(crate) mod sample {
             support_hours: Some("平日 8:30〜18:00".into()),
             own_url: "https://localhost:8443".into(),
             alias_urls: vec!["https://alt1.localhost:8443".into(), "https://alt2.localhost:8443".into()],
+            sends_mail: true,
             applications: vec![crate::Tile {
                 name_ja: "日医標準レセプトソフト".into(),
                 name_en: "Receipt computer".into(),

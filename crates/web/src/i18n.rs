@@ -25,7 +25,7 @@ static JA: LazyLock<Words> = LazyLock::new(|| words(langid!("ja"), &sources(Lang
 static EN: LazyLock<Words> = LazyLock::new(|| words(langid!("en"), &sources(Lang::En)));
 
 /// The locale files of one language.
-fn sources(lang: Lang) -> [&'static str; 8] {
+fn sources(lang: Lang) -> [&'static str; 9] {
     match lang {
         Lang::Ja => [
             include_str!("../locales/ja/common.ftl"),
@@ -33,6 +33,7 @@ fn sources(lang: Lang) -> [&'static str; 8] {
             include_str!("../locales/ja/admin.ftl"),
             include_str!("../locales/ja/clinic.ftl"),
             include_str!("../locales/ja/console.ftl"),
+            include_str!("../locales/ja/notices.ftl"),
             include_str!("../locales/ja/log.ftl"),
             include_str!("../locales/ja/trouble.ftl"),
             include_str!("../locales/ja/api.ftl"),
@@ -43,6 +44,7 @@ fn sources(lang: Lang) -> [&'static str; 8] {
             include_str!("../locales/en/admin.ftl"),
             include_str!("../locales/en/clinic.ftl"),
             include_str!("../locales/en/console.ftl"),
+            include_str!("../locales/en/notices.ftl"),
             include_str!("../locales/en/log.ftl"),
             include_str!("../locales/en/trouble.ftl"),
             include_str!("../locales/en/api.ftl"),
@@ -222,6 +224,9 @@ mod tests {
             "log-outcome-",
             "landing-",
             "month-",
+            "notices-done-",
+            "notices-result-",
+            "notices-what-",
             "weekday-",
             "import-step",
             "format-",

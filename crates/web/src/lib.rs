@@ -69,6 +69,8 @@ pub struct PortalConfig {
     pub alias_urls: Vec<String>,
     /// The tiles of the master menu.
     pub applications: Vec<Tile>,
+    /// Whether notices are sent at all.
+    pub sends_mail: bool,
 }
 
 /// An application on the master menu.
@@ -91,7 +93,7 @@ struct Endpoint {
 
 /// Every way in. The coverage test walks this list with every kind of visitor.
 fn endpoints() -> Vec<Endpoint> {
-    use admin::{api_keys, invite, life, policy, proof, recovery as help, terminals};
+    use admin::{api_keys, invite, life, notices, policy, proof, recovery as help, terminals};
     use portal::{bundle, check, enroll, import, landing, log, login, menu, password, recovery, renew};
     let entry = |method, path, answer| Endpoint { method, path, answer };
     let mut all = vec![
@@ -126,6 +128,10 @@ fn endpoints() -> Vec<Endpoint> {
         entry("GET", "/admin/proof", get(proof::show)),
         entry("GET", "/admin/browser-policy", get(policy::show)),
         entry("GET", "/admin/browser-policy/{file}", get(policy::download)),
+        entry("GET", "/admin/notices", get(notices::show)),
+        entry("POST", "/admin/notices", post(notices::add)),
+        entry("POST", "/admin/notices/{contact}", post(notices::act)),
+        entry("GET", "/admin/calendar.ics", get(notices::calendar)),
         entry("GET", "/admin/api-keys", get(api_keys::show)),
         entry("POST", "/admin/api-keys", post(api_keys::make)),
         entry("POST", "/admin/api-keys/{key}/rotate", post(api_keys::rotate)),

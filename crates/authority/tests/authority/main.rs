@@ -12,3 +12,4 @@ mod renewal;
 mod revocation;
 mod revoke_all;
 mod rollover;
+mod webhook;

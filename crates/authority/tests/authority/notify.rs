@@ -148,8 +148,8 @@ async fn a_parcel_that_was_taken_by_one_who_died_is_taken_again_and_only_the_las
     let late = Undelivered { reason: "too late to say so".into(), for_good: true };
     bed.authority.settle_parcel(&first, Err(late)).await.expect("nothing to settle");
     bed.authority.settle_parcel(&second, Ok(())).await.expect("settled");
-    let parcels = bed.authority.notices(&operator(), bed.sunny.id, 10).await.expect("read");
-    assert!(parcels[0].delivered_at.is_some() && parcels[0].last_error.is_none());
+    let parcels = bed.authority.sendings(&operator(), bed.sunny.id, 10).await.expect("read");
+    assert!(parcels[0].delivered_at.is_some() && !parcels[0].failed);
     assert_eq!(bed.count("notice.given-up").await, 0);
 }
 
@@ -215,7 +215,7 @@ async fn contacts_are_the_customers_own_and_an_address_is_checked() {
     let theirs = bed.authority.contacts(&operator(), bed.sunny.id).await.expect("read").remove(0);
     assert!(bed.authority.contacts(&stranger, bed.sunny.id).await.expect("read").is_empty());
     assert!(bed.authority.contacts(&user, bed.blue.id).await.expect("read").is_empty());
-    assert!(bed.authority.notices(&stranger, bed.sunny.id, 10).await.expect("read").is_empty());
+    assert!(bed.authority.sendings(&stranger, bed.sunny.id, 10).await.expect("read").is_empty());
     let remove = bed.authority.remove_contact(&stranger, bed.blue.id, theirs.id).await;
     assert!(matches!(remove, Err(NotifyError::NoSuchContact)), "another customer's");
     let test = bed.authority.test_contact(&stranger, &bed.blue, Some(theirs.id), &head).await;

@@ -13,9 +13,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tegata_authority::custody::{Passphrase, write_private};
-use tegata_authority::{Authority, IssueOrder, NewUser};
+use tegata_authority::{Authority, IssueOrder, NewContact, NewUser};
 use tegata_core::access::{Actor, Role};
 use tegata_core::cert::RevocationReason;
+use tegata_core::contact::Language;
 use tegata_core::customer::{Customer, CustomerKind};
 use tegata_core::peer::PeerCert;
 use tegata_core::profile::Purpose;
@@ -103,6 +104,8 @@ const PROXY: &str = "u00000090/client0001";
 const PASSPHRASE_FILE: &str = "passphrase.txt";
 const CONFIG_FILE: &str = "tegata.toml";
 const READY_FILE: &str = "demo.json";
+/// Where the demo's mails go: nobody is written to.
+const MAIL_FOLDER: &str = "mail";
 
 /// A clock that can be set back, for making a history.
 struct StageClock(AtomicI64);
@@ -229,6 +232,7 @@ fn ready_document(server: &serve::Server, cast: &Cast) -> serde_json::Value {
         "ca_pem": "ca.pem",
         "config": CONFIG_FILE,
         "passphrase_file": PASSPHRASE_FILE,
+        "mail_folder": MAIL_FOLDER,
         "users": cast.users,
         "terminals": cast.terminals.iter().map(CastTerminal::now).collect::<Vec<_>>(),
     })
@@ -254,6 +258,12 @@ async fn stage(dir: &Path, ports: Ports) -> anyhow::Result<()> {
     let authority = deployment::authority_at(&checked, store, &passphrase, 0, clock.clone()).await?;
     let stage = Stage { authority: &authority, folder: &staging, clock: &clock, present };
     let cast = stage.play().await?;
+    clock.0.store(present.0, Ordering::SeqCst);
+    let first = authority.reader().customer(Actor::System { job: "demo" }.scope(), cast.users[0].customer.parse()?);
+    let first = first.await?.context("the first clinic was just made")?;
+    let contact = NewContact { address: "jimu@demo.example.jp".into(), label: "事務".into(), language: Language::Ja };
+    let head = deployment::letterhead(&checked);
+    authority.add_contact(&Actor::Operator { name: "demo".into() }, &first, contact, &head).await?;
     let ca = pem::certificate(authority.ca().root.der());
     std::fs::write(staging.join("ca.pem"), ca)?;
     authority.close().await;
@@ -293,6 +303,9 @@ fn configuration(Ports { portal: listen, orca, est, status, application, forward
         )
         + "[[application]]\nname_ja = \"この端末の証明書\"\nname_en = \"This terminal's certificate\"\nurl = \"/check\"\n\n\
            [[application]]\nname_ja = \"操作ログ\"\nname_en = \"Operation log\"\nurl = \"/log\"\n"
+        + &format!(
+            "\n[mail]\nfolder = \"{MAIL_FOLDER}\"\nfrom = \"tegata@demo.example.jp\"\nhour = 0\non_holidays = true\n"
+        )
         + &format!("\n[status]\nlisten = \"{status}\"\nurl = \"http://{status}\"\n")
 }
 
@@ -472,6 +485,8 @@ fn guide(dir: &Path, url: &str, cast: &Cast) -> String {
             (certificate renewal). Press 更新 (Renew), then こちら (here), then 確認する (show the password).\n\
          4. 管理者 {admin}（パスワード {admin_password}）でログインすると、「管理画面」で全端末の期限が見え、期限切れの端末に復旧コードを渡せます。\n   \
             {admin} ({admin_password}) is an administrator: 管理画面 lists all terminals and makes recovery codes for expired ones.\n{console}\
+         6. 期限のお知らせのメールは {dir}/{MAIL_FOLDER} にファイルとして届きます。送り先は「管理画面」の「連絡先とお知らせ」で変えられます。\n   \
+            Reminders by mail arrive as files in {dir}/{MAIL_FOLDER}; 連絡先とお知らせ (Contacts and notices) says who gets them.\n\
          \nほかの端末 / other terminals ({dir}/demo.json):\n{others}\n\
          止めるには Ctrl-C、消すには rm -r {dir} / Ctrl-C stops, rm -r {dir} removes everything.\n",
         p12_password = due.p12_password,

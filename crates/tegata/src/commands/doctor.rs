@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tegata_core::access::Actor;
+use tegata_core::customer::{Customer, CustomerKind};
 use tegata_core::profile::KeyKind;
 use tegata_core::time::{Clock, Days};
 use tegata_pki::issuer::IssuerCert;
 use tegata_pki::pem;
-use tegata_store::{CertFilter, Database, Reader};
+use tegata_store::{CertFilter, Database, ParcelFilter, Reader};
 
 use crate::config::Checked;
 use crate::deployment;
@@ -46,6 +47,7 @@ pub async fn run(path: &Path, out: Out) -> anyhow::Result<ExitCode> {
         Ok(store) => {
             elders(&checked, &store.reader(), &mut findings).await?;
             register(&store.reader(), &mut findings).await?;
+            notices(&checked, &store.reader(), &mut findings).await?;
             log::log(&checked, &store.reader(), &mut findings).await?;
             log::backup(&store.reader(), &mut findings).await?;
         }
@@ -251,6 +253,40 @@ fn database(checked: &Checked, findings: &mut Vec<Finding>) {
             "put it into a file of its own and name that in store.password_file",
         ));
     }
+}
+
+/// Whether people and programs hear of what ends.
+async fn notices(checked: &Checked, reader: &Reader, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+    let scope = Actor::System { job: "doctor" }.scope();
+    if checked.config.mail.is_none() {
+        findings.push(advice(
+            "nobody is reminded of ends by mail",
+            "fill in [mail] in the configuration, and try it: `tegata notify test`",
+        ));
+    } else {
+        let contacts = reader.contacts(scope, None).await?;
+        let customers = reader.customers(scope).await?;
+        let told = |customer: &&Customer| contacts.iter().any(|contact| contact.customer == customer.id);
+        let untold =
+            customers.iter().filter(|customer| customer.kind == CustomerKind::Clinic && !told(customer)).count();
+        findings.push(match untold {
+            0 => good("every clinic has somebody who is reminded by mail"),
+            untold => advice(
+                format!("{untold} clinic(s) have nobody who is reminded by mail"),
+                "`tegata notify contacts add`, or the clinic's administrator: 管理画面, 連絡先とお知らせ",
+            ),
+        });
+    }
+    let failed = ParcelFilter { failed: true, ..ParcelFilter::default() };
+    let failed = reader.parcels(scope, failed, 1000).await?;
+    if let Some(last) = failed.first() {
+        let error = last.last_error.as_deref().unwrap_or_default();
+        findings.push(problem(
+            format!("{} notice(s) did not arrive; the last one: {error}", failed.len()),
+            "`tegata notify outbox --failed` lists them; mend the cause, then `tegata notify retry`",
+        ));
+    }
+    Ok(())
 }
 
 async fn register(reader: &Reader, findings: &mut Vec<Finding>) -> anyhow::Result<()> {

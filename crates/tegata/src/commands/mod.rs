@@ -19,3 +19,4 @@ mod policy;
 pub mod renewal;
 pub mod terminal;
 pub mod user;
+pub mod webhook;

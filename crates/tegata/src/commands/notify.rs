@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use serde_json::json;
-use tegata_authority::{Authority, NewContact};
+use tegata_authority::{Authority, MAIL, NewContact};
 use tegata_core::contact::Language;
 use tegata_core::customer::Customer;
 use tegata_core::id::CustomerId;
@@ -99,7 +99,7 @@ pub async fn run(command: Command, path: &Path, out: Out) -> anyhow::Result<Exit
         Command::Contacts(Contacts::List { customer }) => list(path, customer, out).await?,
         Command::Outbox { failed, customer, limit } => {
             let store = deployment::register(&deployment::config(path)?).await?;
-            let filter = ParcelFilter { customer, failed };
+            let filter = ParcelFilter { customer, failed, kind: None };
             let parcels = store.reader().parcels(deployment::operator().scope(), filter, limit).await?;
             table(&parcels, out)?;
         }
@@ -151,7 +151,9 @@ async fn change(command: Command, checked: &Checked, authority: &Authority, out:
             };
             let contacts = authority.test_contact(&actor, &customer, id, &head).await?;
             courier.deliver().await?;
-            let parcels = authority.notices(&actor, customer.id, u32::try_from(contacts.len())?).await?;
+            let filter = ParcelFilter { customer: Some(customer.id), failed: false, kind: Some(MAIL) };
+            let last = u32::try_from(contacts.len())?;
+            let parcels = authority.reader().parcels(actor.scope(), filter, last).await?;
             table(&parcels, out)?;
             let arrived = parcels.iter().all(|parcel| parcel.delivered_at.is_some());
             return Ok(if arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -161,7 +163,7 @@ async fn change(command: Command, checked: &Checked, authority: &Authority, out:
             let written = courier.write_now().await?;
             let round = courier.deliver().await?;
             let text = format!(
-                "reminders written for {written} customer(s); {} mail(s) delivered, {} not",
+                "reminders written for {written} customer(s); {} notice(s) delivered, {} not",
                 round.delivered, round.failed
             );
             let value = json!({ "written": written, "delivered": round.delivered, "failed": round.failed });
@@ -182,7 +184,9 @@ async fn change(command: Command, checked: &Checked, authority: &Authority, out:
 }
 
 fn courier(checked: &Checked, authority: &Authority) -> anyhow::Result<Courier> {
-    Courier::new(checked, authority)?.context("no notices are sent: fill in [mail] in the configuration")
+    let courier = Courier::new(checked, authority)?;
+    anyhow::ensure!(courier.sends_mail(), "no mail is sent: fill in [mail] in the configuration");
+    Ok(courier)
 }
 
 async fn find(authority: &Authority, customer: CustomerId) -> anyhow::Result<Customer> {

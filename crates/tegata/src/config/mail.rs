@@ -1,4 +1,4 @@
-//! How notices leave: by a mail server, or into a folder.
+//! How notices leave: by a mail server, or into a folder; whom webhooks trust.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -36,6 +36,14 @@ pub struct Mail {
     /// Whether all reminders are written at weekends and on public holidays too.
     #[serde(default)]
     pub on_holidays: bool,
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// PEM file of CAs that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 fn hour() -> i8 {

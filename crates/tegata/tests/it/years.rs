@@ -122,6 +122,7 @@ fn router(authority: &Authority) -> Router {
             own_url: SERVER.into(),
             alias_urls: vec![],
             applications: vec![],
+            sends_mail: false,
         },
         csrf_key: authority.derived_key("form tokens"),
         entropy: Arc::new(SeededEntropy::new(11)),

@@ -97,3 +97,6 @@ log-category-service = Service
 log-action-backup-made = Backup made
 log-action-backup-restored = Restored from a backup
 log-action-recovery-lapsed = Recovery of a terminal ended by time
+log-action-webhook-added = Webhook added
+log-action-webhook-changed = Webhook changed
+log-action-webhook-removed = Webhook removed

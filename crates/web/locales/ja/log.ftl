@@ -97,3 +97,6 @@ log-category-service = システム
 log-action-backup-made = バックアップの作成
 log-action-backup-restored = バックアップからの復元
 log-action-recovery-lapsed = 端末の復旧の受付終了
+log-action-webhook-added = 通知先プログラムの登録
+log-action-webhook-changed = 通知先プログラムの変更
+log-action-webhook-removed = 通知先プログラムの削除

@@ -6,6 +6,7 @@ pub(crate) mod invite;
 pub(crate) mod life;
 pub(crate) mod list;
 pub(crate) mod log;
+pub(crate) mod notices;
 pub(crate) mod policy;
 pub(crate) mod proof;
 pub(crate) mod recovery;

@@ -22,6 +22,7 @@ fn pages(lang: Lang) -> Vec<(String, String)> {
         enroll::tests::samples(lang),
         admin::invite::tests::samples(lang),
         admin::terminals::tests::samples(lang),
+        admin::notices::tests::samples(lang),
         admin::recovery::tests::samples(lang),
         admin::policy::tests::samples(lang),
         admin::log::tests::samples(lang),

@@ -215,6 +215,7 @@ fn state(authority: &Authority) -> WebState {
             support_hours: Some("平日 8:30〜18:00".into()),
             own_url: format!("https://{HOST_NAME}"),
             alias_urls: vec!["https://alt1.localhost:8443".into()],
+            sends_mail: true,
             applications: vec![Tile {
                 name_ja: "日レセ".into(),
                 name_en: "Receipts".into(),

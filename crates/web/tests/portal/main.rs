@@ -10,6 +10,7 @@ mod enroll;
 mod est;
 mod forms;
 mod log;
+mod notices;
 mod orca;
 mod recovery;
 mod walk;
