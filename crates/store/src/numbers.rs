@@ -26,10 +26,10 @@ pub struct RenewalCounts {
 /// Of the certificates in use without a newer one, those that ended lately or end within the window.
 pub(crate) fn open(profile: &str, [lately, now, soon, until]: [Timestamp; 4]) -> Query {
     Query::new(
-        "SELECT CASE WHEN c.not_after < $3 THEN 0 WHEN EXISTS (SELECT 1 FROM certificates n WHERE n.terminal_id = c.terminal_id \
+        "SELECT CAST(CASE WHEN c.not_after < $3 THEN 0 WHEN EXISTS (SELECT 1 FROM certificates n WHERE n.terminal_id = c.terminal_id \
          AND n.profile = c.profile AND n.not_after > c.not_after AND n.used_at IS NULL AND n.revoked_at IS NULL \
          AND (n.downloaded_at IS NOT NULL OR EXISTS (SELECT 1 FROM bundles b WHERE b.certificate_id = n.id \
-         AND b.erased_at IS NULL AND b.expires_at > $3))) THEN 1 WHEN c.not_after <= $4 THEN 2 ELSE 3 END AS step, COUNT(*) AS count \
+         AND b.erased_at IS NULL AND b.expires_at > $3))) THEN 1 WHEN c.not_after <= $4 THEN 2 ELSE 3 END AS BIGINT) AS step, COUNT(*) AS count \
          FROM certificates c WHERE c.revoked_at IS NULL AND c.used_at IS NOT NULL AND c.superseded = 0 \
          AND c.not_after >= $1 AND c.not_after <= $2 AND c.profile = $5",
     )
