@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, EXPECT, HOST};
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
 use metrics::Counter;
@@ -132,6 +132,10 @@ impl Line {
     fn admission(&self, request: &Request<Incoming>, peer: Option<&Peer>) -> Result<Admission, StatusCode> {
         if request.headers().len() > MAX_HEADER_FIELDS {
             return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        // A tunnel to wherever the client says, and an echo of what only the application should see: nobody behind this door has either.
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
         let authority = authority(request)?;
         let host = authority.as_ref().map(Authority::host);

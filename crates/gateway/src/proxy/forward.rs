@@ -80,7 +80,7 @@ impl Application {
         }
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        let safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(&head.method);
+        let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method);
         let is_harmless = safe && body.is_end_stream() && !leaves_http;
         Ok(Outgoing { head, body: Kept::new(body), is_harmless, leaves_http })
     }

@@ -300,6 +300,18 @@ async fn an_outsider_cannot_leave_http() {
 }
 
 #[tokio::test]
+async fn neither_a_tunnel_to_elsewhere_nor_an_echo_is_asked_of_an_application() {
+    let (ca, server, terminal, _) = gate().await;
+    for request in ["CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22", "TRACE /headers HTTP/1.1\r\nHost: localhost"]
+    {
+        let mut stream = connect(server.address, &client(&ca, Some(&terminal))).await.expect("connected");
+        stream.write_all(format!("{request}\r\n\r\n").as_bytes()).await.expect("sent");
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 405"), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_quiet_tunnel_ends_after_its_time() {
     let address = upstream(pages()).await;
     let short =
