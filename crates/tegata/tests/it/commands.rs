@@ -337,7 +337,7 @@ fn the_demo_goes_on_without_a_browser_and_its_file_survives_a_second_start() {
     let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&ready).expect("there")).expect("JSON");
     let states: Vec<&str> =
         document["terminals"].as_array().expect("rows").iter().filter_map(|t| t["state"].as_str()).collect();
-    assert_eq!(states, ["due", "fresh", "expired", "revoked", "fresh", "due"]);
+    assert_eq!(states, ["due", "fresh", "expired", "revoked", "fresh", "due", "fresh"]);
     for terminal in document["terminals"].as_array().expect("rows") {
         for file in ["p12", "cert_pem", "key_pem"] {
             assert!(dir.join(terminal[file].as_str().expect("a path")).exists(), "{file}");
