@@ -60,18 +60,21 @@ impl Authority {
         Ok(self.0.reader.facts_of(actor.scope(), terminal.id).await?.unwrap_or_default())
     }
 
-    /// Writes down that a terminal is here, unless this process did within the hour: no row of the log, since it changes nothing for anybody.
+    /// Whether it is worth writing down that a terminal is here: this process did not within the hour. From now on it counts as done.
+    pub fn is_news_of(&self, peer: &PeerCert) -> bool {
+        let now = self.now();
+        let mut seen = self.0.seen.lock().expect("nothing panics while holding this lock");
+        if !is_news(seen.get(&peer.terminal).copied(), now) {
+            return false;
+        }
+        seen.insert(peer.terminal, now);
+        true
+    }
+
+    /// Writes down that a terminal is here, when [`Authority::is_news_of`] says so: no row of the log, since it changes nothing for anybody.
     /// `system` is what its browser says runs on it.
     pub async fn saw(&self, peer: &PeerCert, system: Option<&'static str>) -> Result<(), AuthorityError> {
-        let now = self.now();
-        let terminal = peer.terminal;
-        {
-            let mut seen = self.0.seen.lock().expect("nothing panics while holding this lock");
-            if !is_news(seen.get(&terminal).copied(), now) {
-                return Ok(());
-            }
-            seen.insert(terminal, now);
-        }
+        let (now, terminal) = (self.now(), peer.terminal);
         let written = match self.identify(peer).await? {
             Some(identity) => {
                 let of = (terminal, identity.customer.id);

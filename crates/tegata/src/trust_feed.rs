@@ -96,12 +96,14 @@ impl TrustFeed {
     /// written down beside the request.
     pub async fn notice(&self, peer: &Peer, headers: &HeaderMap) {
         let Some(cert) = peer.credential() else { return };
-        let (authority, seen, system) = (self.0.authority.clone(), cert.clone(), system_of(headers));
-        tokio::spawn(async move {
-            if let Err(error) = authority.saw(&seen, system).await {
-                tracing::debug!(%error, cert.serial = %seen.serial, "that a terminal was here could not be written down");
-            }
-        });
+        if self.0.authority.is_news_of(cert) {
+            let (authority, seen, system) = (self.0.authority.clone(), cert.clone(), system_of(headers));
+            tokio::spawn(async move {
+                if let Err(error) = authority.saw(&seen, system).await {
+                    tracing::debug!(%error, cert.serial = %seen.serial, "that a terminal was here could not be written down");
+                }
+            });
+        }
         if !self.trust().is_unused(cert) {
             return;
         }

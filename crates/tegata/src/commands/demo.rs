@@ -377,22 +377,13 @@ impl Stage<'_> {
         Ok(Cast { users, terminals: terminals.into_iter().map(|(_, terminal)| terminal).collect(), proxy })
     }
 
-    /// Another reverse proxy, which asks the gate with a certificate of its own.
+    /// Another reverse proxy, which asks the gate with a certificate of its own. Not one of the operator's terminals: those open the console.
     async fn proxy(&self, operator: &Actor) -> anyhow::Result<CastTerminal> {
         let (customer, _) = PROXY.split_once('/').context("customer and terminal")?;
-        let kind = CustomerKind::Operator;
-        let center = self
-            .authority
-            .add_customer(
-                operator,
-                Some(customer.parse()?),
-                kind,
-                "900009".parse()?,
-                "サンプル医療情報センター（サーバー）",
-            )
-            .await?;
-        let terminal = self.authority.add_terminal(operator, center.id, None, "nginx").await?;
-        self.terminal(operator, &center, &terminal, "fresh", None).await
+        let (id, kind) = (Some(customer.parse()?), CustomerKind::Clinic);
+        let servers = self.authority.add_customer(operator, id, kind, "900009".parse()?, "サーバー").await?;
+        let terminal = self.authority.add_terminal(operator, servers.id, None, "nginx").await?;
+        self.terminal(operator, &servers, &terminal, "fresh", None).await
     }
 
     async fn user(&self, operator: &Actor, customer: &Customer, name: &str, role: Role) -> anyhow::Result<CastUser> {

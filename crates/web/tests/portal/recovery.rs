@@ -456,8 +456,9 @@ async fn where_a_terminal_stands_is_noted_and_found_and_when_it_was_here_is_said
     assert!(found.contains("/admin/terminals/1") && !found.contains("\"/admin/terminals/2\""));
 
     let Presented::Ours(cert) = place.browser(&place.fresh).peer.presented else { panic!("ours") };
+    assert!(place.authority.is_news_of(&cert));
     place.authority.saw(&cert, Some("Windows")).await.expect("noted");
-    place.authority.saw(&cert, Some("Android")).await.expect("within the hour");
+    assert!(!place.authority.is_news_of(&cert), "within the hour");
     let shown = admin.get("/admin/terminals/2").await;
     assert!(shown.element("seen").contains("2027年2月1日"), "{}", shown.text());
     assert!(shown.text().contains("「Windows」でした"));
