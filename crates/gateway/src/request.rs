@@ -196,18 +196,28 @@ fn authority(request: &Request<Incoming>) -> Result<Option<Authority>, StatusCod
     let mut fields = request.headers().get_all(HOST).iter();
     let field = match (fields.next(), fields.next()) {
         (_, Some(_)) => return Err(StatusCode::BAD_REQUEST),
-        (Some(field), None) => Some(Authority::try_from(field.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?),
+        (Some(field), None) => {
+            Some(plain(Authority::try_from(field.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?)?)
+        }
         (None, None) => None,
     };
     match (request.uri().authority(), field) {
         (Some(target), Some(field)) if !target.as_str().eq_ignore_ascii_case(field.as_str()) => {
             Err(StatusCode::BAD_REQUEST)
         }
-        (Some(target), _) => Ok(Some(target.clone())),
+        (Some(target), _) => plain(target.clone()).map(Some),
         (None, Some(field)) => Ok(Some(field)),
         (None, None) if request.version() == Version::HTTP_10 => Ok(None),
         (None, None) => Err(StatusCode::BAD_REQUEST),
     }
+}
+
+/// A host that is written in one way only: without a user before it (RFC 9110 section 4.2.4) or a port with zeros in front, by which it
+/// would be taken for another one.
+fn plain(authority: Authority) -> Result<Authority, StatusCode> {
+    let text = authority.as_str();
+    let odd_port = authority.port().is_some_and(|port| port.as_str().starts_with('0'));
+    if text.contains('@') || odd_port || text.ends_with(':') { Err(StatusCode::BAD_REQUEST) } else { Ok(authority) }
 }
 
 fn serial(peer: &Peer) -> Option<String> {

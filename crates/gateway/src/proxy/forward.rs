@@ -64,7 +64,7 @@ impl Application {
         // What the certificate is worth now, not when the request arrived: it may have waited.
         let peer = visitor.peer();
         let (Some(cert), Some(leaf)) = (peer.accepted(), &visitor.leaf) else { return Err(Unserved::NotForCustomer) };
-        let upgrade = headers::upgrade(&head.headers).filter(|_| head.version == Version::HTTP_11);
+        let leaves_http = head.version == Version::HTTP_11 && headers::asks_for_websocket(&head.headers);
         // HTTP/2 names the host in a place of its own (RFC 9113 section 8.3.1).
         let named = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
         let host = named.or_else(|| head.headers.get(HOST).cloned());
@@ -73,10 +73,8 @@ impl Application {
         if self.upstreams.http2 {
             head.headers.remove(HOST); // the server's own name stands in its place; the other one is in X-Forwarded-Host
         }
-        let leaves_http = upgrade.is_some();
-        if let Some(upgrade) = upgrade {
-            head.headers.insert(http::header::UPGRADE, upgrade);
-            head.headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        if leaves_http {
+            headers::write_upgrade(&mut head.headers);
         }
         head.version = Version::HTTP_11;
         head.extensions.clear();
@@ -138,6 +136,7 @@ impl Application {
         client_end: Option<OnUpgrade>,
     ) -> Result<Response<Answer>, Unserved> {
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let is_websocket = headers::names_websocket(response.headers());
         let application_end = response.extensions_mut().remove::<OnUpgrade>();
         let (mut head, body) = response.into_parts();
         headers::towards_client(&mut head.headers, switched);
@@ -146,7 +145,9 @@ impl Application {
         let idle = self.settings.idle_timeout;
         if switched {
             // An answer to something that nobody asked.
-            let (Some(client), Some(application)) = (client_end, application_end) else { return Err(Unserved::Broken) };
+            let (Some(client), Some(application), true) = (client_end, application_end, is_websocket) else {
+                return Err(Unserved::Broken);
+            };
             let upstream = load.again();
             tunnel::join(client, application, Arc::clone(visitor), idle, load);
             return Ok(Response::from_parts(head, Answer::new(body, Arc::clone(visitor), idle, upstream)));

@@ -17,15 +17,30 @@ const OUR_COOKIES: &str = "__Host-tegata-";
 pub(crate) fn is_ours_alone(name: &str) -> bool {
     let plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    plain.starts_with("x-tegata-")
-        || plain.starts_with("x-forwarded-")
-        || matches!(plain.as_str(), "client-cert" | "client-cert-chain" | "forwarded" | "x-real-ip" | "x-tegata")
+    let beginnings = ["x-tegata-", "x-forwarded-", "x-ssl-", "x-client-cert", "client-cert"];
+    beginnings.iter().any(|beginning| plain.starts_with(beginning)) || OURS_ALONE.contains(&plain.as_str())
 }
 
-/// What a request asks to become, if it is to leave HTTP: `websocket`, mostly.
-pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asked = listed(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
-    headers.get(UPGRADE).filter(|_| asked).cloned()
+/// Others that applications believe, since other gates write them; and `Proxy`, which CGI programs take for a setting (CVE-2016-5385).
+const OURS_ALONE: [&str; 6] = ["forwarded", "x-real-ip", "x-tegata", "true-client-ip", "proxy", "cf-connecting-ip"];
+
+/// Whether a request asks to leave HTTP for a WebSocket (RFC 6455 section 4.1). Nothing else is passed on: in a tunnel of `h2c` (or of
+/// whatever else an application speaks) requests would follow that nobody here has looked at.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    listed(headers).any(|name| name.eq_ignore_ascii_case("upgrade")) && names_websocket(headers)
+}
+
+/// Whether `Upgrade` names a WebSocket, and nothing beside it.
+pub(crate) fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(UPGRADE).iter();
+    let only = fields.next().filter(|_| fields.next().is_none());
+    only.is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Says that the connection becomes a WebSocket.
+pub(crate) fn write_upgrade(headers: &mut HeaderMap) {
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
 }
 
 /// The names in `Connection`.
@@ -46,8 +61,9 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in [CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
+    for name in ["keep-alive", "proxy-connection", "http2-settings"] {
+        headers.remove(name);
+    }
 }
 
 /// Readies a request's fields for the application; the identity is added afterwards, so that nothing that the client lists or sends can
@@ -122,17 +138,21 @@ fn contains(field: &HeaderValue, text: &str) -> bool {
 }
 
 fn is_our_cookie(pair: &[u8]) -> bool {
-    let pair = pair.trim_ascii();
+    // A cookie without a name is sent back as if its value were its name.
+    let begins = pair.iter().position(|byte| !matches!(byte, b'=' | b' ' | b'\t')).unwrap_or(pair.len());
+    let pair = &pair[begins..];
     pair.len() >= OUR_COOKIES.len() && pair[..OUR_COOKIES.len()].eq_ignore_ascii_case(OUR_COOKIES.as_bytes())
 }
 
-/// Readies an answer's fields for the client. `switched` keeps what says that the connection leaves HTTP.
+/// Readies an answer's fields for the client. `switched` says that the connection becomes a WebSocket. What would reach beyond the
+/// application itself stays behind: the portal may have the same host at another port.
 pub(crate) fn towards_client(headers: &mut HeaderMap, switched: bool) {
-    let upgrade = headers.get(UPGRADE).filter(|_| switched).cloned();
     strip_hop_by_hop(headers);
-    if let Some(upgrade) = upgrade {
-        headers.insert(UPGRADE, upgrade);
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    for name in ["clear-site-data", "strict-transport-security", "alt-svc"] {
+        headers.remove(name);
+    }
+    if switched {
+        write_upgrade(headers);
     }
     let cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
     if cookies.iter().any(|cookie| is_our_cookie(cookie.as_bytes())) {
@@ -180,6 +200,10 @@ mod tests {
             "X-Forwarded-Prefix",
             "X-Real-IP",
             "x_real_ip",
+            "Proxy",
+            "True-Client-IP",
+            "X-SSL-Client-Verify",
+            "X-Client-Cert",
         ] {
             let out = sent(&[(name, "forged"), (name, "twice")]);
             assert!(!out.values().any(|value| value == "forged" || value == "twice"), "{name}: {out:?}");
@@ -201,6 +225,7 @@ mod tests {
             ("te", "gzip, trailers"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
             ("expect", "100-continue"),
         ]);
         for name in [
@@ -238,15 +263,33 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_is_one_only_when_the_connection_lists_it() {
-        assert_eq!(upgrade(&headers(&[("upgrade", "websocket")])), None);
-        let asked = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
-        assert_eq!(upgrade(&asked).expect("asked"), "websocket");
+    fn only_a_websocket_leaves_http() {
+        let asks = |fields: &[(&str, &str)]| asks_for_websocket(&headers(fields));
+        assert!(asks(&[("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")]));
+        assert!(!asks(&[("upgrade", "websocket")]), "the connection does not list it");
+        for other in ["h2c", "websocket, h2c", "h2c, websocket", "TLS/1.2", "", "websocket/13"] {
+            assert!(!asks(&[("connection", "upgrade"), ("upgrade", other)]), "{other}");
+        }
+        assert!(!asks(&[("connection", "upgrade"), ("upgrade", "websocket"), ("upgrade", "h2c")]));
         let mut answer = headers(&[("connection", "Upgrade"), ("upgrade", "websocket")]);
         towards_client(&mut answer, true);
         assert_eq!(
             (&answer["connection"], &answer["upgrade"]),
-            (&"upgrade".parse().expect("x"), &"websocket".parse().expect("x"))
+            (&HeaderValue::from_static("upgrade"), &HeaderValue::from_static("websocket"))
         );
+    }
+
+    #[test]
+    fn an_answer_does_not_reach_beyond_the_application() {
+        let mut answer = headers(&[
+            ("set-cookie", "=__Host-tegata-session=evil"),
+            ("set-cookie", " \t__HOST-tegata-csrf=evil"),
+            ("set-cookie", "theirs=1"),
+            ("clear-site-data", "\"*\""),
+            ("strict-transport-security", "max-age=0"),
+        ]);
+        towards_client(&mut answer, false);
+        assert_eq!(answer.len(), 1, "{answer:?}");
+        assert_eq!(answer["set-cookie"], "theirs=1");
     }
 }

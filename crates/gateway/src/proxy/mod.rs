@@ -68,11 +68,20 @@ fn normal(authority: &str) -> String {
     }
 }
 
-/// Whether an application and we could read a path differently: what we take for one application's path would be another's there.
+/// Whether an application and we could read a path differently: what we take for one application's path would be another's there. Nobody
+/// needs to encode a letter, a digit or a percent sign (RFC 3986 section 2.3), and some decode twice.
 fn is_ambiguous(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    ["%2f", "%5c", "%2e", "%00", "\\", "//", ";"].iter().any(|odd| lower.contains(odd))
+    ["\\", "//", ";"].iter().any(|odd| lower.contains(odd))
         || lower.split('/').any(|segment| matches!(segment, "." | ".."))
+        || lower.split('%').skip(1).any(|encoded| encodes_what_needs_no_code(encoded.as_bytes()))
+}
+
+/// Whether what follows a percent sign is no code, or that of a character that decides where a path leads.
+fn encodes_what_needs_no_code(rest: &[u8]) -> bool {
+    let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+    let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else { return true };
+    byte.is_ascii_alphanumeric() || byte < b' ' || b"-._~%/\\;".contains(&byte)
 }
 
 /// One application, as the configuration describes it.
@@ -210,9 +219,22 @@ mod tests {
         check("b.example", "/emr/x", Some(Ok("https://b.example/emr")));
         check("b.example", "/emr/lab/x", Some(Ok("https://b.example/emr/lab/")));
         check("b.example", "/emr/laboratory", Some(Ok("https://b.example/emr")));
+        check("b.example", "/emr/%E5%8F%97", Some(Ok("https://b.example/emr")));
         check("b.example", "/emrs", Some(Err(Unserved::NothingHere)));
         check("b.example", "/", Some(Err(Unserved::NothingHere)));
-        for odd in ["/emr/../x", "/emr/lab/%2e%2E/x", "/emr%2flab/x", "/emr//lab/x", "/emr/lab;x=/y", "/emr\\lab"] {
+        for odd in [
+            "/emr/../x",
+            "/emr/lab/%2e%2E/x",
+            "/emr%2flab/x",
+            "/emr//lab/x",
+            "/emr/lab;x=/y",
+            "/emr\\lab",
+            "/%65mr",
+            "/e%6Dr/lab",
+            "/%2565mr",
+            "/emr/%zz",
+            "/emr/%",
+        ] {
             check("b.example", odd, Some(Err(Unserved::Ambiguous)));
         }
         assert!(all.claim(None, "/").is_none());

@@ -88,7 +88,7 @@ async fn echo(mut request: Request) -> axum::response::Response {
             io.write_all(&buffer[..read]).await.expect("written");
         }
     });
-    (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")], "").into_response()
+    (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "websocket")], "").into_response()
 }
 
 fn settings(place: &str, upstreams: &[SocketAddr]) -> ApplicationSettings {
@@ -262,7 +262,7 @@ async fn a_limit_of_the_application_is_kept() {
 }
 
 const UPGRADE: &str =
-    "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n";
+    "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 async fn read_head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
@@ -278,7 +278,7 @@ async fn a_connection_that_leaves_http_carries_bytes_both_ways_and_is_cut_by_a_r
     let mut stream = connect(server.address, &client(&ca, Some(&terminal))).await.expect("connected");
     stream.write_all(UPGRADE.as_bytes()).await.expect("sent");
     let head = read_head(&mut stream).await;
-    assert!(head.starts_with("HTTP/1.1 101") && head.contains("upgrade: echo"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 101") && head.contains("upgrade: websocket"), "{head}");
     for said in ["first", "second"] {
         stream.write_all(said.as_bytes()).await.expect("sent");
         let mut heard = vec![0; said.len()];
@@ -297,6 +297,28 @@ async fn an_outsider_cannot_leave_http() {
     let mut stream = connect(server.address, &client(&ca, None)).await.expect("connected");
     stream.write_all(UPGRADE.as_bytes()).await.expect("sent");
     assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200"), "the landing page");
+}
+
+/// In a tunnel of HTTP/2 requests would follow that nobody has looked at.
+#[tokio::test]
+async fn a_tunnel_of_anything_but_a_websocket_is_not_dug() {
+    let (ca, server, terminal, _) = gate().await;
+    for other in ["h2c", "websocket, h2c", "echo"] {
+        let mut stream = connect(server.address, &client(&ca, Some(&terminal))).await.expect("connected");
+        let request = UPGRADE.replace("/echo", "/headers").replace("websocket", other);
+        let request = request.replace("\r\n\r\n", "\r\nHTTP2-Settings: AAMAAABk\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text).await; // a close without a goodbye of TLS is fine here
+        let text = text.to_ascii_lowercase();
+        assert!(
+            text.starts_with("http/1.1 200") && !text.contains("http2-settings") && !text.contains("\"upgrade"),
+            "{text}"
+        );
+    }
+    // An application that switches to something else, or unasked, is not believed.
+    let mut http = http(&server, &ca, &terminal, &["http/1.1"]).await;
+    assert_eq!(http.get("/echo").await.expect("an answer").1, "application-broken");
 }
 
 #[tokio::test]
