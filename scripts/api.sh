@@ -66,7 +66,7 @@ check "without the certificate nothing" says 'no-certificate' curl -sS --cacert 
 # ---- schemathesis ----------------------------------------------------------------------------------------------------------------------
 
 # A program of the operator's, at a terminal of its own, so that whatever is revoked or retired by chance is not what it stands on.
-tegata customer add --kind operator --code 000001 --name operator >"$WORK/customer"
+tegata customer add --kind operator --code 990001 --name operator >"$WORK/customer"
 OPERATOR=$(field id <"$WORK/customer")
 tegata terminal add --customer "$OPERATOR" --name monitor >/dev/null
 tegata cert issue "$OPERATOR/client0001" --out "$WORK/operator" --key p256 >"$WORK/issued"
