@@ -123,10 +123,12 @@ impl Authority {
         Ok(password)
     }
 
-    /// The bundle that waits for a terminal.
+    /// The bundle that waits for a terminal. One with which it moves is for the PC where the code was typed, and never for the old one, which
+    /// would take the move for its own renewal.
     pub(crate) async fn waiting_row(&self, actor: &Actor, terminal: TerminalId) -> Result<BundleRow, BundleError> {
         let row = self.0.reader.open_bundle(actor.scope(), terminal, self.now()).await?;
-        row.ok_or(BundleError::None)
+        let is_here = |row: &BundleRow| !row.moves || matches!(actor, Actor::Recovered { .. });
+        row.filter(is_here).ok_or(BundleError::None)
     }
 
     /// Makes the file of a hand-over by the operator.

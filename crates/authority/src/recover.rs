@@ -256,6 +256,7 @@ impl Authority {
         let there = where_one_sits(&begun, format!("for {} {}: {reason}", terminal.client, terminal.name));
         let at = match helper {
             Actor::User { terminal: at, .. } => Some(*at),
+            Actor::Program(program) => Some(program.terminal),
             _ => None,
         };
         let recovery = Recovery {

@@ -149,7 +149,11 @@ impl Authority {
         let usual = self.0.rules.terminal_profile.renewal_window();
         let window = window.map_or(usual, |window| window.max(usual));
         let window = self.window_now(&identity.certificate, window).await?;
-        let permit = match renewal::permit(&identity.certificate, &identity.terminal, window, self.now()) {
+        let waiting = self.waiting_row_of(&identity).await?;
+        let permit = renewal::permit(&identity.certificate, &identity.terminal, window, self.now());
+        // A terminal that moves to another PC is renewed there: what waits is not for whoever is still here.
+        let moving = waiting.as_ref().is_some_and(|row| row.moves);
+        let permit = match permit.and_then(|permit| if moving { Err(PermitError::OtherTerminal) } else { Ok(permit) }) {
             Ok(permit) => permit,
             Err(refused) => {
                 let place = (identity.customer.id, identity.terminal.id);
@@ -159,8 +163,8 @@ impl Authority {
                 return Err(refused.into());
             }
         };
-        if let Some(bundle) = self.waiting(&identity).await? {
-            return Ok(bundle);
+        if let Some(row) = waiting {
+            return Ok(self.bundle_of(row, &identity.terminal, &identity.customer));
         }
         let made = self.make(permit, &identity.terminal, &identity.customer, None, None).await?;
         if let Some(suspected) = self.renewed_again(&actor, &identity) {
@@ -247,10 +251,14 @@ impl Authority {
         Ok(Handover { certificate: row.certificate.clone(), leaf, key, password, file_name })
     }
 
-    /// The bundle that waits for the terminal.
+    /// The bundle that waits for the terminal, where that is still at the PC that it was at.
     async fn waiting(&self, identity: &Identity) -> Result<Option<Bundle>, AuthorityError> {
-        let row = self.0.reader.open_bundle(identity.actor().scope(), identity.terminal.id, self.now()).await?;
+        let row = self.waiting_row_of(identity).await?.filter(|row| !row.moves);
         Ok(row.map(|row| self.bundle_of(row, &identity.terminal, &identity.customer)))
+    }
+
+    async fn waiting_row_of(&self, identity: &Identity) -> Result<Option<BundleRow>, AuthorityError> {
+        Ok(self.0.reader.open_bundle(identity.actor().scope(), identity.terminal.id, self.now()).await?)
     }
 
     pub(crate) fn bundle_of(&self, row: BundleRow, terminal: &Terminal, customer: &Customer) -> Bundle {

@@ -148,6 +148,13 @@ impl Authority {
                 if now != said {
                     return Err(RevokeAllError::Count { said, now });
                 }
+                // Terminals without a certificate that counts have no turn of their own below: a code for one of them opens nothing either.
+                if let RevocationTarget::Customer(customer) = target {
+                    tx.end_all_of_customer(customer).await?;
+                    if reason == RevocationReason::KeyCompromise {
+                        tx.block_terminals_of(customer, entry.at).await?;
+                    }
+                }
                 tx.append_audit(&entry).await?;
                 Ok(())
             })

@@ -46,6 +46,8 @@ pub struct BundleRow {
     pub downloads: u32,
     /// How often the password was shown.
     pub reveals: u32,
+    /// Whether the terminal moves to another PC with it.
+    pub moves: bool,
 }
 
 /// A bundle that was just erased, as the operation log tells it.
@@ -64,7 +66,9 @@ pub struct ErasedBundle {
 const SELECT_OPEN: &str = "SELECT c.id, c.fingerprint, c.issuer_id, c.serial, c.terminal_id, c.customer_id, c.profile, \
                            c.key_kind, c.not_before, c.not_after, c.issued_at, c.renewed_from, c.downloaded_at, c.used_at, \
                            c.revoked_at, c.revocation_reason, COALESCE(c.line, c.id) AS line, b.sealed_key, b.sealed_password, b.created_at, b.expires_at, \
-                           b.downloads, b.reveals FROM bundles b JOIN certificates c ON c.id = b.certificate_id \
+                           b.downloads, b.reveals, \
+                           CAST(CASE WHEN EXISTS (SELECT 1 FROM moves m WHERE m.certificate_id = c.id) THEN 1 ELSE 0 END AS BIGINT) AS moves \
+                           FROM bundles b JOIN certificates c ON c.id = b.certificate_id \
                            WHERE b.terminal_id = $1 AND b.erased_at IS NULL AND b.expires_at > $2";
 
 fn bundle(row: &Row) -> Result<BundleRow, StoreError> {
@@ -76,6 +80,7 @@ fn bundle(row: &Row) -> Result<BundleRow, StoreError> {
         expires_at: row.time("expires_at")?,
         downloads: row.number("downloads")?,
         reveals: row.number("reveals")?,
+        moves: row.int("moves")? == 1,
     })
 }
 

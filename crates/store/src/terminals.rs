@@ -164,6 +164,24 @@ impl Tx {
         self.execute(query.bind(terminal).bind(at)).await.map(|_| ())
     }
 
+    /// The same for all terminals of a customer.
+    pub async fn block_terminals_of(&mut self, customer: CustomerId, at: Timestamp) -> Result<(), StoreError> {
+        let query = Query::new("UPDATE terminals SET blocked_at = $2 WHERE customer_id = $1");
+        self.execute(query.bind(customer).bind(at)).await.map(|_| ())
+    }
+
+    /// Ends every login, enrolment code and recovery of a customer's terminals.
+    pub async fn end_all_of_customer(&mut self, customer: CustomerId) -> Result<(), StoreError> {
+        for query in [
+            "DELETE FROM sessions WHERE customer_id = $1",
+            "DELETE FROM invitations WHERE customer_id = $1",
+            "DELETE FROM recoveries WHERE customer_id = $1",
+        ] {
+            self.execute(Query::new(query).bind(customer)).await?;
+        }
+        Ok(())
+    }
+
     async fn next_client_number(&mut self, customer: CustomerId) -> Result<ClientNumber, StoreError> {
         let query =
             Query::new("SELECT COALESCE(MAX(client_number), 0) + 1 AS next FROM terminals WHERE customer_id = $1")

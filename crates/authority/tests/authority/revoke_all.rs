@@ -45,6 +45,26 @@ async fn a_customer_is_cut_off_whole_and_no_other_is_touched() {
     assert!(views.iter().all(|view| view.condition == Condition::Revoked && !view.recoverable));
 }
 
+/// A terminal that has no certificate yet, and a code for it, are of the customer, too.
+#[tokio::test]
+async fn no_code_of_the_customer_opens_anything_afterwards() {
+    let bed = Bed::new().await;
+    bed.terminal(&bed.sunny, "受付1", 60).await;
+    let empty = bed.authority.add_terminal(&operator(), bed.sunny.id, None, "会計").await.expect("added");
+    let theirs = bed.authority.add_terminal(&operator(), bed.blue.id, None, "受付").await.expect("added");
+    bed.authority.invite(&operator(), &empty, 60, false).await.expect("a code");
+    bed.authority.invite(&operator(), &theirs, 60, false).await.expect("a code");
+    let target = RevocationTarget::Customer(bed.sunny.id);
+    let done = bed.authority.revoke_all(&operator(), order(target, RevocationReason::KeyCompromise, 1)).await;
+    assert_eq!(done.expect("revoked"), 1);
+    let left: Vec<_> =
+        bed.authority.invitations(&operator()).await.expect("listed").into_iter().map(|code| code.terminal).collect();
+    assert_eq!(left, [theirs.id]);
+    let scope = operator().scope();
+    let row = bed.authority.reader().terminal(scope, empty.id).await.expect("read").expect("there");
+    assert!(row.blocked_at.is_some());
+}
+
 #[tokio::test]
 async fn more_than_one_batch_of_an_issuing_ca_is_revoked_and_what_is_past_is_left() {
     let bed = Bed::new().await;

@@ -22,7 +22,7 @@ use crate::form::{Fields, encoded};
 use crate::frame::{Frame, Moment, page};
 use crate::i18n::Lang;
 use crate::portal::bundle::attachment;
-use crate::portal::log::action_words;
+use crate::portal::log::{self, action_words};
 use crate::session::LoggedIn;
 use crate::visit::Visit;
 
@@ -99,7 +99,10 @@ impl Asked {
     fn filter(&self, terminals: &Terminals) -> Option<LogFilter> {
         let day = |text: &str| match text {
             "" => Some(None),
-            text if text.len() == 10 => Timestamp::parse(text).ok().map(|day| Some(day.jst_midnight())),
+            // No row is from before the service or from a year of five digits.
+            text if text.len() == 10 && ("1970-01-02".."9000").contains(&text) => {
+                Timestamp::parse(text).ok().map(|day| Some(day.jst_midnight()))
+            }
             _ => None,
         };
         let number = self.terminal.parse().ok();
@@ -219,12 +222,9 @@ fn category_words(lang: Lang, word: &str) -> String {
 
 fn who(lang: Lang, row: &Row) -> String {
     match row.actor_kind.as_str() {
-        "user" => row.actor_name.clone(),
         "terminal" => lang.t("admin-log-who-terminal"),
-        "operator" => lang.t("log-who-operator"),
-        "recovery-code" => lang.t("log-who-recovery-code"),
-        "system" => lang.t("log-who-system"),
-        _ => lang.t("log-who-visitor"),
+        "program" => format!("{}: {}", lang.t("log-who-program"), row.actor_name),
+        _ => log::who(lang, row),
     }
 }
 
@@ -267,7 +267,11 @@ fn spreadsheet(lang: Lang, terminals: &Terminals, rows: &[Row]) -> String {
         let terminal = row.terminal.and_then(|id| terminals.get(&id));
         let number = terminal.map(|one| format!("{}-{}", one.customer.number(), one.client.number()));
         let cells = [
-            if row.actor_kind == "user" { row.actor_name.clone() } else { String::new() },
+            if ["user", "staff", "program"].contains(&&*row.actor_kind) {
+                row.actor_name.clone()
+            } else {
+                String::new()
+            },
             who(lang, row),
             row.at.jst_text(),
             category_words(lang, category(&row.action).as_str()),
@@ -324,8 +328,8 @@ pub(crate) mod tests {
     }
 
     fn all() -> Vec<Row> {
-        let kinds = ["user", "terminal", "operator", "system", "visitor", "recovery-code"];
-        let row = |(at, (_, word)): (usize, &(Action, &str))| row(at as i64 + 1, word, kinds[at % 6], at as u8 % 3);
+        let kinds = ["user", "terminal", "operator", "system", "visitor", "recovery-code", "staff", "program"];
+        let row = |(at, (_, word)): (usize, &(Action, &str))| row(at as i64 + 1, word, kinds[at % 8], at as u8 % 3);
         Action::ALL.iter().enumerate().map(row).collect()
     }
 
@@ -353,6 +357,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn nobody_who_acted_is_taken_for_a_visitor() {
+        let named = |kind: &str| who(Lang::Ja, &Row { actor_name: "un-ei".into(), ..row(1, "logout", kind, 1) });
+        assert!(named("staff").contains("un-ei") && named("program").contains("un-ei"));
+        let visitor = named("visitor");
+        for kind in ["user", "staff", "program", "terminal", "operator", "recovery-code", "system"] {
+            assert_ne!(named(kind), visitor, "{kind}");
+        }
+    }
+
+    #[test]
     fn a_question_is_kept_in_every_link_and_field() {
         let html = &samples(Lang::Ja)[1].1;
         assert!(html.contains("href=\"/admin/log?terminal=1&#38;person=jimu&#38;before=51\""), "{html}");
@@ -369,7 +383,7 @@ pub(crate) mod tests {
         let filter = asked("2026-11-24", "2026-11-24").filter(&terminals()).expect("a day");
         let at = |text| Timestamp::parse(text).ok();
         assert_eq!((filter.from, filter.before), (at("2026-11-23T15:00:00Z"), at("2026-11-24T15:00:00Z")));
-        for wrong in ["yesterday", "2026-13-01", "24.11.2026", "2026-11-24T00:00:00Z"] {
+        for wrong in ["yesterday", "9999-12-31", "0001-01-01", "2026-13-01", "24.11.2026", "2026-11-24T00:00:00Z"] {
             assert!(asked(wrong, "").filter(&terminals()).is_none(), "{wrong}");
         }
         assert!(samples(Lang::Ja)[3].1.contains("value=\"yesterday\""), "what was typed stays");

@@ -128,6 +128,10 @@ pub(super) async fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: Bo
     let too_long = |_| Problem::new(Code::TooLong, format!("the body has more than {LONGEST} bytes"));
     let bytes = to_bytes(body, LONGEST).await.map_err(too_long)?;
     let wrong = |error| Problem::new(Code::BadBody, format!("the body is not the object that is described: {error}"));
+    // serde would also fill an object from a list, by position.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::new(Code::BadBody, "the body is not an object"));
+    }
     let asked = serde_json::from_slice(&bytes).map_err(|error: serde_json::Error| wrong(error))?;
     Ok((asked, bytes))
 }

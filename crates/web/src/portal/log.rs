@@ -81,7 +81,8 @@ pub(crate) fn line(lang: Lang, row: &Row) -> Line {
     }
 }
 
-fn who(lang: Lang, row: &Row) -> String {
+/// Who acted, for people.
+pub(crate) fn who(lang: Lang, row: &Row) -> String {
     match row.actor_kind.as_str() {
         "user" => row.actor_name.clone(),
         "staff" => lang.t1("log-who-staff", "name", &row.actor_name),

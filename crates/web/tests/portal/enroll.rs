@@ -166,6 +166,26 @@ async fn a_terminal_moves_when_the_new_pc_is_used_and_not_before() {
     assert_eq!(condition, "使用中");
 }
 
+/// What waits is for the new PC alone: fetched at the old one, it would end the move there.
+#[tokio::test]
+async fn the_old_pc_gets_nothing_of_a_move_by_whatever_way() {
+    let (place, mut admin) = administrator().await;
+    let mut old = place.browser(&place.due);
+    old.log_in(USER).await;
+    let cert = received(&place, &code(&mut admin, 1, true).await).await;
+    old.get("/menu").await;
+    assert_eq!(old.post("/renewal", &[]).await.status, StatusCode::FORBIDDEN);
+    let file = old.get("/renewal/bundle.p12?format=standard").await;
+    assert!(file.status != StatusCode::OK && !file.body.starts_with(&[0x30]), "{}", file.status);
+    assert_ne!(old.post("/renewal/password", &[]).await.status, StatusCode::OK);
+    let Presented::Ours(peer) = place.browser(&place.due).peer.presented else { panic!("ours") };
+    assert!(place.authority.renew_terminal(&peer, None).await.is_err(), "nor a program there");
+    assert_eq!(logged(&place, &terminal(&place, 1).await, Action::TerminalMoved).await.len(), 0);
+    assert_eq!(old.get("/menu").await.status, StatusCode::OK, "it goes on as it is");
+    place.used(&place.browser(&cert)).await;
+    assert_eq!(logged(&place, &terminal(&place, 1).await, Action::TerminalMoved).await.len(), 1);
+}
+
 #[tokio::test]
 async fn what_waits_from_before_does_not_stand_in_for_the_way_of_moving() {
     let (place, mut admin) = administrator().await;
