@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, EXPECT, HOST};
+use http::header::{ALLOW, CONTENT_TYPE, EXPECT, HOST};
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
@@ -133,10 +133,6 @@ impl Line {
         if request.headers().len() > MAX_HEADER_FIELDS {
             return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
-        // A tunnel to wherever the client says, and an echo of what only the application should see: nobody behind this door has either.
-        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-            return Err(StatusCode::METHOD_NOT_ALLOWED);
-        }
         let authority = authority(request)?;
         let host = authority.as_ref().map(Authority::host);
         // Chromium sends requests for one host name over its connection to another (RFC 9113 section 9.1.1) as long as that one showed no
@@ -149,6 +145,10 @@ impl Line {
             return Err(StatusCode::MISDIRECTED_REQUEST);
         }
         let claim = self.applications.claim(authority.as_ref().map(Authority::as_str), request.uri().path());
+        // A tunnel to wherever the client says, and an echo of what only the application should see: no application is asked for either.
+        if claim.is_some() && matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(StatusCode::METHOD_NOT_ALLOWED);
+        }
         let body = match &claim {
             Some(Claim::Application(application)) if peer.is_some_and(|peer| peer.accepted().is_some()) => {
                 let settings = application.settings();
@@ -181,6 +181,11 @@ impl Line {
         let mut response = Response::new(ResponseBody::text(text, &self.activity));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110 section 15.5.6
+            let others = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            response.headers_mut().insert(ALLOW, others);
+        }
         response
     }
 }

@@ -319,12 +319,13 @@ async fn a_tunnel_of_anything_but_a_websocket_is_not_dug() {
 #[tokio::test]
 async fn neither_a_tunnel_to_elsewhere_nor_an_echo_is_asked_of_an_application() {
     let (ca, server, terminal, _) = gate().await;
-    for request in ["CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22", "TRACE /headers HTTP/1.1\r\nHost: localhost"]
+    for request in
+        ["CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443", "TRACE /headers HTTP/1.1\r\nHost: localhost"]
     {
         let mut stream = connect(server.address, &client(&ca, Some(&terminal))).await.expect("connected");
         stream.write_all(format!("{request}\r\n\r\n").as_bytes()).await.expect("sent");
         let head = read_head(&mut stream).await;
-        assert!(head.starts_with("HTTP/1.1 405"), "{head}");
+        assert!(head.starts_with("HTTP/1.1 405") && head.contains("allow: GET"), "{head}");
     }
 }
 
