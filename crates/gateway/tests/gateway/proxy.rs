@@ -357,7 +357,7 @@ async fn what_does_not_answer_is_told_apart() {
     let replace = |settings| applications.replace(vec![Application::new(settings).expect("an application")]);
     replace(settings("https://localhost", &[address]));
     check("/slow", "application-too-slow").await;
-    let gone = free_port().await;
+    let (_held, gone) = nobodys_port();
     replace(settings("https://localhost", &[gone]));
     check("/teapot", "application-unreachable").await;
     let only_two = Audience::Customers(vec![CustomerId::new(2).expect("valid")]);
@@ -367,9 +367,12 @@ async fn what_does_not_answer_is_told_apart() {
     check("/teapot", "portal").await;
 }
 
-/// A port where nobody listens.
-async fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.and_then(|socket| socket.local_addr()).expect("a free port")
+/// A port where nobody listens, and nobody else can as long as the socket lives.
+fn nobodys_port() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = socket.local_addr().expect("bound");
+    (socket, address)
 }
 
 #[tokio::test]
@@ -381,7 +384,7 @@ async fn another_server_answers_when_one_is_gone_and_what_was_sent_is_not_sent_t
         async { "counted" }
     };
     let living = upstream(Router::new().route("/", get(count_calls.clone()).post(count_calls))).await;
-    let gone = free_port().await;
+    let (_held, gone) = nobodys_port();
     let (ca, server, terminal, _) = gate_before(settings("https://localhost", &[gone, living])).await;
     let mut http = http(&server, &ca, &terminal, &["http/1.1"]).await;
     for _ in 0..4 {

@@ -24,6 +24,14 @@ async fn application(word: &'static str) -> SocketAddr {
     address
 }
 
+/// A port where nobody listens, and nobody else can as long as the socket lives: other tests look for free ports at the same time.
+fn nobodys_port() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = socket.local_addr().expect("bound");
+    (socket, address)
+}
+
 struct Place {
     bed: Bed,
     port: u16,
@@ -165,8 +173,9 @@ async fn what_is_not_served_is_a_page_for_people_and_exact_words_for_old_program
     let customer = clinic(&authority, "103001").await;
     let (_, held) = terminal(&authority, customer, "受付1", now().plus_days(Days(600))).await;
     authority.close().await;
-    place.add("/gone", free_port(), "");
-    place.add("/gone-for-programs", free_port(), "programs = true");
+    let (_held, gone) = nobodys_port();
+    place.add("/gone", gone, "");
+    place.add("/gone-for-programs", gone, "programs = true");
     place.add("/of-others", application("theirs").await, "customers = [\"u00000077\"]");
     place.add("/of-other-programs", application("theirs").await, "customers = [\"u00000077\"]\nprograms = true");
     let _server = place.bed.serve();
